@@ -162,7 +162,7 @@ def test_tasks_learn_from_new_rows_and_explain_theirs():
         assert row.objective or isinstance(task, Explainable), f"{name} is not Explainable"
 
 
-def test_the_data_says_how_it_was_made(chain):
+def test_the_data_records_its_options(chain):
     manifest = json.loads((chain.data / "dataset.json").read_text(encoding="utf-8"))
     assert manifest["task"] == chain.name
     if not isinstance(chain.task, Grouped) and chain.rows.suffix in TEXTS:
@@ -277,7 +277,7 @@ def test_evaluate_writes_intervals_and_their_method(chain):
         assert "low" not in main
 
 
-def test_scores_stand_beside_those_of_baselines(chain):
+def test_scores_are_compared_with_baselines(chain):
     results = load_run(chain.run).metrics
     for split in ("validation", "test"):
         names = [each["name"] for each in results[split].get("baselines", ())]

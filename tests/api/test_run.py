@@ -34,7 +34,7 @@ def test_prepare_returns_the_rows(folder, run):
     assert len(data.rows("train")) == data.splits["train"]
 
 
-def test_a_run_says_what_it_is(run):
+def test_a_run_has_a_description(run):
     assert (run.task, run.model_name) == ("recsys.recommend", "popular")
     assert run.metrics["validation"]["rows"] > 0
     assert "popular" in repr(run)

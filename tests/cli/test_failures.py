@@ -47,7 +47,7 @@ def test_one_line_and_an_exit_code(error: BaseException, code: int, words: str) 
     assert "\n" not in failure.line
 
 
-def test_a_bug_is_one_line_and_a_traceback_only_when_asked(aitk, monkeypatch) -> None:
+def test_a_bug_is_one_line_and_a_traceback_in_debug_mode(aitk, monkeypatch) -> None:
     def broken(*more, **given):
         raise ZeroDivisionError("division by zero")
 
@@ -61,7 +61,7 @@ def test_a_bug_is_one_line_and_a_traceback_only_when_asked(aitk, monkeypatch) ->
     assert "Traceback" in aitk("nlp", "finetune", "data", "--out", "run").err
 
 
-def test_ctrl_c_says_how_to_go_on(aitk, monkeypatch) -> None:
+def test_ctrl_c_shows_how_to_resume(aitk, monkeypatch) -> None:
     def interrupted(*more, **given):
         raise KeyboardInterrupt
 

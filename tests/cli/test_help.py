@@ -89,14 +89,14 @@ def test_version(aitk) -> None:
     assert aitk("--version").out == f"aitk {__version__}\n"
 
 
-def test_nothing_asked_shows_help_and_exits_2(aitk) -> None:
+def test_no_arguments_show_help_and_exit_with_2(aitk) -> None:
     result = aitk()
     assert result.code == 2
     assert "Commands:" in result.err
     assert result.out == ""
 
 
-def test_what_is_asked_of_answers_is_an_option_of_evaluate_where_it_is_scored(aitk) -> None:
+def test_predict_options_that_change_scores_are_options_of_evaluate(aitk) -> None:
     speech, vision, recsys = (
         aitk(domain, "evaluate", "--help").out for domain in ("speech", "vision", "recsys")
     )

@@ -86,7 +86,7 @@ def test_a_setting_may_be_a_flag_of_its_own(aitk, called, tmp_path) -> None:
     assert called["settings"] == {"image_size": "9"}
 
 
-def test_a_setting_is_said_in_one_way(aitk, called, tmp_path) -> None:
+def test_a_setting_is_given_in_one_way_only(aitk, called, tmp_path) -> None:
     result = aitk(*PICTURES, "--image-size", 24, "--set", "image-size=32")
     assert result.code == 2
     assert "--image-size: image_size is set twice" in result.err
@@ -150,7 +150,7 @@ def test_prepare_gives_the_task_its_own_reading_options(aitk, monkeypatch) -> No
     assert seen["sources"] == ["a.csv", "-"]
 
 
-def test_refused_rows_exit_6_and_say_so(aitk, called) -> None:
+def test_refused_rows_exit_6_and_are_reported(aitk, called) -> None:
     called["refused"] = 3
     result = aitk(*FINETUNE, "--quiet")
     assert result.code == 6

@@ -34,12 +34,12 @@ def test_a_result_is_talk(capsys) -> None:
     ]
 
 
-def test_counts_are_told_in_one_line(capsys) -> None:
+def test_counts_are_shown_in_one_line(capsys) -> None:
     Output().show(Outcome(facts={"rows": {"train": 1800, "test": 20}}))
     assert capsys.readouterr().err == "rows: 1,800 train, 20 test\n"
 
 
-def test_the_answer_to_a_question_is_data(capsys) -> None:
+def test_the_result_of_an_information_command_is_data(capsys) -> None:
     Output(is_data=True).show(Outcome(facts={"aitk": "0.1.0"}))
     assert capsys.readouterr() == ("aitk: 0.1.0\n", "")
 
@@ -52,7 +52,7 @@ def test_json_holds_the_facts_the_table_and_the_exit_code(capsys) -> None:
     assert err == "warning: too slow\n"
 
 
-def test_quiet_says_nothing_but_what_explains_an_exit_code(capsys) -> None:
+def test_quiet_prints_only_explanations_of_an_exit_code(capsys) -> None:
     quiet = Output(quiet=True)
     quiet.note("a")
     quiet.warn("b")
@@ -61,7 +61,7 @@ def test_quiet_says_nothing_but_what_explains_an_exit_code(capsys) -> None:
     assert capsys.readouterr() == ("", "")
 
 
-def test_plain_progress_tells_count_rate_and_time_left(capsys, monkeypatch) -> None:
+def test_plain_progress_shows_count_rate_and_remaining_time(capsys, monkeypatch) -> None:
     now = iter(range(0, 1000, 6))
     monkeypatch.setattr(plain.time, "monotonic", lambda: float(next(now)))
     talk = Output()
@@ -72,7 +72,7 @@ def test_plain_progress_tells_count_rate_and_time_left(capsys, monkeypatch) -> N
     assert first.endswith(" left, loss 0.5")
 
 
-def test_an_epoch_is_a_line_that_says_which_is_the_best(capsys) -> None:
+def test_an_epoch_is_a_line_that_marks_the_best(capsys) -> None:
     talk = Output()
     talk.epoch({"epoch": 1, "loss": 0.5, "accuracy": 0.75, "seconds": 3.21}, best=1, epochs=9)
     talk.epoch({"epoch": 2, "loss": 0.4, "accuracy": 0.70, "seconds": 6.4}, best=1, epochs=9)

@@ -61,7 +61,7 @@ def test_stdout_is_utf_8_in_every_locale() -> None:
     assert done.stdout.decode("utf-8") == "灯\\udc81"
 
 
-def test_temporary_files_that_a_library_left_behind_are_removed(tmp_path: Path) -> None:
+def test_temporary_files_of_libraries_are_removed(tmp_path: Path) -> None:
     before = tempfile.gettempdir()
     with pytest.raises(OSError), own_temporary_folder():
         left = tempfile.mkdtemp()

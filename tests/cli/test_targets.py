@@ -119,6 +119,6 @@ def test_no_input_is_written_to(aitk, here: Path, command: str, out: str) -> Non
     "out",
     ["", ".", "/", "photos", "rows.csv", "run/out.jsonl", "x" * 245 + ".jsonl", "rows.csv/a.jsonl"],
 )
-def test_an_impossible_file_of_answers_is_refused(aitk, here: Path, out: str) -> None:
+def test_an_impossible_file_of_predictions_is_refused(aitk, here: Path, out: str) -> None:
     result = aitk("nlp", "predict", "run", "rows.csv", "--out", out, "--overwrite")
     assert result.code == 2, result.err

@@ -87,7 +87,7 @@ def trained(aitk, here):
     return here / "run"
 
 
-def test_what_is_wrong_with_a_run_is_said(aitk, here, trained):
+def test_problems_of_a_run_are_reported(aitk, here, trained):
     def last_line(*arguments, code):
         result = aitk("nlp", *arguments)
         assert result.code == code, result.err

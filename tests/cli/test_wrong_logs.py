@@ -157,7 +157,7 @@ def test_ids_are_kept_but_for_spaces(aitk, here):
         assert {each["item"] for each in answer["recommendations"]} == left
 
 
-def test_an_items_file_that_misses_half_is_told_and_may_decide(aitk, here):
+def test_missing_items_are_reported_and_can_be_excluded(aitk, here):
     told = ["recsys", "prepare", "good.csv", "--task", "recommend", "--items", "half.csv"]
     result = aitk(*told, "--out", "d")
     assert result.code == 0
@@ -166,7 +166,7 @@ def test_an_items_file_that_misses_half_is_told_and_may_decide(aitk, here):
     assert json.loads(result.out)["rows"]["train"] == 12  # users who take what it has
 
 
-def test_strangers_are_answered_and_bad_questions_are_named(aitk, here, trained):
+def test_unknown_users_get_predictions_and_invalid_queries_errors(aitk, here, trained):
     write("asked.csv", 'user,item,history\nu0,,\nnobody,,\n,zz,\n,,\n,,"[""p0"", null]"\nu1,,\n')
     result = aitk("recsys", "predict", trained / "run", "asked.csv", "--out", "a.jsonl")
     assert result.code == 6, result.err
@@ -196,7 +196,7 @@ def test_a_wrong_question_leaves_nothing(aitk, here, trained, arguments, code, w
     assert set(os.listdir(here)) == before | {"asked.txt"}
 
 
-def test_what_cannot_be_trained_updated_or_compared_is_said(aitk, here, trained):
+def test_impossible_training_update_and_comparison_are_refused(aitk, here, trained):
     def last_line(*arguments, code):
         before = set(os.listdir(here))
         result = aitk(*arguments)

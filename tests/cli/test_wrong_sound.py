@@ -158,7 +158,7 @@ def test_a_sound_that_is_all_there_is_is_refused_in_one_line(aitk, studio, here,
 
 
 @pytest.mark.parametrize("task", TASKS)
-def test_predict_answers_the_good_rows_and_says_why_not_the_others(aitk, runs, here, task):
+def test_predict_gives_predictions_for_valid_rows_and_reasons_for_others(aitk, runs, here, task):
     names = [name for name in REASONS if name != "hours.wav"]
     rows = [("good-0.wav", "la"), *((name, "la") for name in names), ("good-1.wav", "ti")]
     rows += [(name, "la") for name in UNUSUAL]
@@ -178,7 +178,7 @@ def test_predict_answers_the_good_rows_and_says_why_not_the_others(aitk, runs, h
             assert 0 <= answer["confidence" if task == "asr" else "probability"] <= 1
 
 
-def test_a_recording_of_hours_is_cut_and_its_silence_told_once(aitk, runs, here):
+def test_a_recording_of_hours_is_split_and_its_silence_reported_once(aitk, runs, here):
     aitk("speech", "predict", runs / "run-asr", runs / "good-0.wav", "--out", "-")  # all is loaded
     tracemalloc.start()
     try:
@@ -215,7 +215,7 @@ HURRIED = "la lala l"
 STRANGE = "ζ ti"
 
 
-def test_texts_that_nobody_can_say_or_write_are_told_wherever_they_come(aitk, runs, here):
+def test_impossible_transcripts_are_reported_at_every_stage(aitk, runs, here):
     rows = good_rows()
     write_manifest(
         runs / "hurried.csv", [*rows, ("good-0.wav", "la " * 12), ("good-0.wav", HURRIED)]
@@ -253,7 +253,7 @@ def test_texts_that_nobody_can_say_or_write_are_told_wherever_they_come(aitk, ru
     assert not list(here.glob("x*"))
 
 
-def test_a_label_that_training_never_saw_is_told(aitk, runs, here):
+def test_a_label_unseen_in_training_is_reported(aitk, runs, here):
     write_manifest(runs / "strange.csv", [("good-0.wav", "la"), ("good-1.wav", STRANGE)])
     run, strange = runs / "run-keywords", runs / "strange.csv"
     result = aitk("speech", "evaluate", run, "--data", strange, "--resamples", "0")

@@ -46,7 +46,7 @@ def user(text):
     return {"role": "user", "content": text}
 
 
-def test_a_prompt_is_answered_as_predict_answers_it(aitk, run, tmp_path):
+def test_a_prompt_gets_the_reply_of_predict(aitk, run, tmp_path):
     (expected,) = answers(aitk, run, tmp_path, [user("red one")])
     result = aitk("nlp", "generate", run, "--prompt", "red one", *SAMPLING)
     assert (result.code, result.out) == (0, f"{expected}\n")
@@ -63,7 +63,7 @@ def test_a_chat_keeps_the_dialogue_until_it_is_reset(aitk, run, tmp_path, monkey
     assert fresh != second  # what was said before counts
 
 
-def test_a_system_message_comes_before_all_else(aitk, run, tmp_path):
+def test_a_system_message_comes_first(aitk, run, tmp_path):
     told = [{"role": "system", "content": "blue green"}, user("red one")]
     (expected,) = answers(aitk, run, tmp_path, told)
     asked = ("--prompt", "red one", "--system", "blue green")

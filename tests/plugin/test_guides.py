@@ -29,7 +29,7 @@ def sources(package: str) -> dict[str, str]:
 
 
 @pytest.mark.parametrize(("guide", "package"), GUIDES.items())
-def test_each_block_stands_in_a_file(guide: str, package: str) -> None:
+def test_each_code_block_occurs_in_a_file(guide: str, package: str) -> None:
     files = sources(package)
     found = blocks(guide)
     assert len(found) >= 3

@@ -99,7 +99,7 @@ def test_a_model_that_forgot_is_refused(trained, tmp_path, monkeypatch):
     assert not (tmp_path / "out").exists()
 
 
-def test_too_few_rows_say_nothing_of_the_classes(trained, tmp_path):
+def test_too_few_rows_for_the_classes_are_refused(trained, tmp_path):
     sounds = record(tmp_path / "new", "bob", count=1)
     with pytest.raises(DataError, match="2 rows are too few for 2 classes.*at least 4"):
         fit(trained / "cnn", sounds, tmp_path / "out")
@@ -111,7 +111,7 @@ def test_word_models_cannot_be_adapted(trained, tmp_path):
         fit(trained / "gmm-hmm", sounds, tmp_path / "out")
 
 
-def test_a_task_that_is_not_source_free_says_so(trained, tmp_path, monkeypatch):
+def test_a_task_that_is_not_source_free_reports_it(trained, tmp_path, monkeypatch):
     other = SimpleNamespace(name="speech.keywords")
     monkeypatch.setattr("aitk.stages.adapt.open_task", lambda run, load: other)
     with pytest.raises(UsageError, match="cannot learn from rows without labels"):

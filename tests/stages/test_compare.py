@@ -125,7 +125,7 @@ def test_scores_of_another_protocol_are_refused(runs, heard):
         compare(folders, reporter=heard)
 
 
-def test_the_protocol_of_both_is_told(runs, heard):
+def test_the_protocol_of_both_is_reported(runs, heard):
     folders = runs(one=[1, 1], two=[1, 1])
     for folder in folders:
         path = folder / "metrics.json"

@@ -53,7 +53,7 @@ def test_the_runs_report_card_and_metrics_are_refreshed(run, heard):
     assert json.loads((run / "run.json").read_text())["model"] == "counts"
 
 
-def test_baselines_stand_beside_the_score(run, heard):
+def test_baselines_are_reported_with_the_score(run, heard):
     outcome = evaluate(run, options=QUICK, reporter=heard)
     told = "accuracy 0.5000, baseline 0.5000 (majority class)"
     assert outcome.facts["comparison"] == told
@@ -79,7 +79,7 @@ def test_baselines_are_learned_once_for_the_same_rows(run, heard, monkeypatch):
     assert evaluate(run, options=QUICK, reporter=heard).facts["comparison"] == first
 
 
-def test_without_the_training_data_there_are_no_baselines_and_it_is_said(
+def test_without_the_training_data_there_are_no_baselines_and_this_is_reported(
     write_data, write_run, heard
 ):
     run = write_run("run", write_data("data", train=ROWS, test=ROWS), [1, 1])
@@ -127,7 +127,7 @@ def test_what_changes_no_score_is_refused(run, heard, name):
         evaluate(run, options=QUICK, predict_options={name: True}, reporter=heard)
 
 
-def test_validation_stands_in_where_there_is_no_test(write_data, write_run, heard):
+def test_validation_rows_replace_missing_test_rows(write_data, write_run, heard):
     run = write_run("run", write_data("data", train=ROWS, validation=ROWS[:2]), [1, 1])
     outcome = evaluate(run, options=QUICK, reporter=heard)
     assert outcome.facts["evaluation"] == "validation"
@@ -156,14 +156,14 @@ def test_a_raw_file_is_read_as_the_training_data_was(write_data, write_run, tmp_
     assert any("new.csv:3: no label" in warning for warning in heard.warnings)
 
 
-def test_a_label_never_seen_in_training_is_wrong_and_told(write_data, write_run, heard):
+def test_a_label_unseen_in_training_is_wrong_and_reported(write_data, write_run, heard):
     data = write_data("data", train=ROWS, test=[*ROWS[:2], ("yes", "maybe")])
     outcome = evaluate(write_run("run", data, [1, 1]), options=QUICK, reporter=heard)
     assert outcome.table[0]["value"] == pytest.approx(2 / 3)
     assert any("1 rows have a label unseen" in warning for warning in heard.warnings)
 
 
-def test_data_changed_since_training_is_told(write_data, write_run, heard):
+def test_data_changed_since_training_is_reported(write_data, write_run, heard):
     run = write_run("run", write_data("data", train=ROWS, test=ROWS, fingerprint="new"), [1, 1])
     evaluate(run, options=QUICK, reporter=heard)
     assert any("has changed since training" in warning for warning in heard.warnings)
@@ -180,7 +180,7 @@ def test_a_run_of_another_domain_is_refused(run, heard):
         evaluate(run, options=QUICK, domain="speech", reporter=heard)
 
 
-def test_data_that_is_gone_is_told(run, heard):
+def test_data_that_is_gone_is_reported(run, heard):
     shutil.rmtree(load_run(run).data)
     with pytest.raises(ArtifactError, match="is gone"):
         evaluate(run, options=QUICK, reporter=heard)
@@ -220,7 +220,7 @@ def log_lines(*items):
     return [f"u{n},{item},3,{place}" for n in range(3) for place, item in enumerate(items)]
 
 
-def test_the_protocol_told_is_that_of_the_rows(ease_run, prepare_log):
+def test_the_reported_protocol_is_that_of_the_rows(ease_run, prepare_log):
     assert evaluate_log(ease_run).facts["protocol"].startswith("leave-one-out")
     other = prepare_log("recommend", protocol="ratio", split="60/20/20")
     facts = evaluate_log(ease_run, data=str(other)).facts
@@ -229,7 +229,7 @@ def test_the_protocol_told_is_that_of_the_rows(ease_run, prepare_log):
     assert run.metrics[facts["evaluation"]]["details"]["protocol"] == facts["protocol"]
 
 
-def test_sampled_figures_are_there_where_the_data_asks_for_them(prepare_log, train_log, tmp_path):
+def test_sampled_metrics_are_reported_if_the_data_requests_them(prepare_log, train_log, tmp_path):
     data = prepare_log("recommend", sampled_negatives=4)
     facts = evaluate_log(train_log(data, tmp_path / "run", model="popular")).facts
     assert "among 4 random items: not comparable" in facts["protocol"]

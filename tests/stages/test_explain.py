@@ -41,7 +41,7 @@ def test_the_page_colours_words_and_escapes_text(run, new, tmp_path, heard):
     assert "<b>indeed" not in page
 
 
-def test_another_answer_can_be_explained(run, new, tmp_path, heard):
+def test_another_prediction_can_be_explained(run, new, tmp_path, heard):
     options = ExplainOptions(rows=1, target="no")
     outcome = explain(run, [new], tmp_path / "out", options=options, reporter=heard)
     line = json.loads((tmp_path / "out" / "explanations.jsonl").read_text())
@@ -68,7 +68,7 @@ def test_an_out_that_exists_is_left_alone(run, new, tmp_path, heard):
         explain(run, [new], tmp_path / "out", options=ExplainOptions(), reporter=heard)
 
 
-def test_nothing_is_left_behind_when_there_is_no_row(run, tmp_path, heard):
+def test_nothing_is_written_without_rows(run, tmp_path, heard):
     (tmp_path / "empty.csv").write_text("")
     source = [str(tmp_path / "empty.csv")]
     with pytest.raises(DataError, match="no row to explain"):

@@ -74,7 +74,7 @@ def test_a_computed_model_has_one_epoch_and_what_it_validates_at(ease_run):
     assert run.manifest["load_report"] == []
 
 
-def test_a_computed_model_is_given_no_weights_from_elsewhere(
+def test_a_computed_model_is_given_no_weights_from_another_source(
     choices, ease_run, train_log, tmp_path
 ):
     with pytest.raises(UsageError, match="ease is a closed-form model"):

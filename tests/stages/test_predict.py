@@ -64,7 +64,7 @@ def objects(path):
     return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
-def test_each_row_keeps_its_columns_and_gets_an_answer(ask, tmp_path):
+def test_each_row_keeps_its_columns_and_gets_a_prediction(ask, tmp_path):
     rows = write(tmp_path / "rows.csv", "id,text\n7,a good day\n8,bad bad\n")
     outcome = ask(rows, out="out.jsonl")
     odds = 1 / (1 + np.exp(-np.array([2, 4])))
@@ -75,7 +75,7 @@ def test_each_row_keeps_its_columns_and_gets_an_answer(ask, tmp_path):
     assert outcome.facts["rows"] == 2 and outcome.exit_code == 0
 
 
-def test_the_user_says_how_these_files_differ_from_the_training_data(ask, tmp_path):
+def test_options_describe_differences_from_the_training_files(ask, tmp_path):
     rows = write(tmp_path / "rows.csv", "id;said\n7;a good day\n")
     ask(rows, out="out.jsonl", located={"text_column": "said", "delimiter": ";"})
     (row,) = objects(tmp_path / "out.jsonl")
@@ -92,7 +92,7 @@ def test_csv_holds_the_same_and_lists_as_json(ask, tmp_path):
     assert [item["label"] for item in json.loads(row["top_k"])] == ["up", "down"]
 
 
-def test_a_bad_row_is_answered_in_its_place(ask, tmp_path):
+def test_an_invalid_row_has_an_error_in_its_place(ask, tmp_path):
     rows = write(tmp_path / "rows.jsonl", '{"text": "good"}\n{"text": \n{"text": "bad"}\n')
     outcome = ask(rows)
     first, second, third = objects(tmp_path / "out.jsonl")
@@ -158,7 +158,7 @@ def test_other_rows_are_not_resumed(ask, tmp_path):
         ask(rows, resume=True)
 
 
-def test_a_full_disk_is_told_with_the_file_and_the_way_on(ask, tmp_path, monkeypatch):
+def test_a_full_disk_is_reported_with_the_file_and_a_hint(ask, tmp_path, monkeypatch):
     rows = write(tmp_path / "rows.csv", "text\ngood\n")
 
     def full(file, content):
@@ -271,7 +271,7 @@ def test_users_histories_and_items_are_answered_side_by_side(recommend, tmp_path
     assert (outcome.facts["rows"], outcome.refused, outcome.exit_code) == (5, 1, 6)
 
 
-def test_what_was_had_comes_again_only_if_asked_for(recommend, tmp_path):
+def test_known_items_are_recommended_only_on_request(recommend, tmp_path):
     asked = write(tmp_path / "asked.txt", "u0\n")
     had = {f"p{n}" for n in range(5)}
     _, out = recommend(asked, top_k=12)
@@ -289,7 +289,7 @@ def test_an_unknown_filter_is_refused_and_leaves_nothing(recommend, tmp_path):
     assert items_of(objects(out)[0]) == ["q1"]
 
 
-def test_all_users_of_a_prepared_log_are_answered(recommend, choices):
+def test_all_users_of_a_prepared_log_get_predictions(recommend, choices):
     outcome, out = recommend(choices)
     answers = objects(out)
     assert [answer["user"] for answer in answers] == [f"u{n}" for n in range(24)]
@@ -297,7 +297,7 @@ def test_all_users_of_a_prepared_log_are_answered(recommend, choices):
     assert outcome.refused == 0
 
 
-def test_only_a_file_of_answers_is_replaced(ask, tmp_path):
+def test_only_a_file_of_predictions_is_replaced(ask, tmp_path):
     rows = write(tmp_path / "rows.csv", "text\ngood\n")
     for out in ("out.jsonl", "out.csv"):
         ask(rows, out=out)

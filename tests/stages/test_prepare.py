@@ -106,7 +106,7 @@ def test_the_only_held_out_rows_are_divided_into_validation_and_test(run_prepare
     assert "divided into validation and test" in data.manifest["split_rule"]
 
 
-def test_the_only_held_out_rows_are_kept_where_the_user_says_so(run_prepare):
+def test_the_only_held_out_rows_are_kept_where_the_user_reports_it(run_prepare):
     files = {"train.csv": table(20), "val.csv": table(60, 20)}
     _, data = run_prepare(files, held_out="keep")
     assert data.splits == {"train": 20, "validation": 60}
@@ -146,7 +146,7 @@ def test_a_label_only_held_out_rows_have_is_kept_but_not_learnt(run_prepare):
     assert {row["label"] for row in data.rows("test")} == {"strange", "good"}
 
 
-def test_rows_of_a_log_are_split_as_arranged_with_tables_beside_them(choices):
+def test_rows_of_a_log_are_split_as_arranged_with_tables_next_to_them(choices):
     data = load_data(choices)
     assert data.splits == {"train": 24, "validation": 24, "test": 24}
     assert data.manifest["split_rule"].startswith("leave-one-out by time")

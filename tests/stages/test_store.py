@@ -124,6 +124,6 @@ def test_a_larger_budget_still_prefers_a_scheme_without_a_real_loss(stored):
     assert kept == "dynamic" and told.facts["max_drop"] == 0.2
 
 
-def test_a_scheme_that_is_named_is_taken_as_it_is(stored):
+def test_a_named_scheme_is_used_as_given(stored):
     told, kept = stored({"float": 0.9, "static": 0.1}, quantize="static")
     assert kept == "static" and "tried" not in told.facts

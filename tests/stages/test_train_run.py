@@ -14,7 +14,7 @@ from aitk.vision.models.settings import ResNetSettings
     ("settings", "size"),
     [(BagSettings, 32), (ResNetSettings(), 32), (YoloSettings, 8), (UNetSettings(), 8)],
 )
-def test_the_model_says_how_many_rows_a_step_has(settings, size):
+def test_the_model_defines_the_batch_size(settings, size):
     assert with_defaults(TrainingOptions(), settings, rows=80).batch_size == size
     assert with_defaults(TrainingOptions(batch_size=5), settings, rows=80).batch_size == 5
     assert batch_size_of(TrainingOptions(), settings) == size

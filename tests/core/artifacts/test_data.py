@@ -52,7 +52,7 @@ def test_a_missing_split_is_named(folder):
         load_data(folder).rows("test")
 
 
-def test_no_folder_and_no_dataset_are_told_apart(tmp_path):
+def test_a_missing_folder_and_a_missing_dataset_are_distinguished(tmp_path):
     with pytest.raises(ArtifactError, match="no such prepared data"):
         load_data(tmp_path / "none")
     with pytest.raises(ArtifactError, match="no dataset.json"):

@@ -204,7 +204,7 @@ def test_a_failing_rename_leaves_the_former_folder(out: Path, monkeypatch) -> No
     assert names(out.parent) == ["out"]
 
 
-def test_a_draft_that_is_kept_is_gone_on_with_only_when_told(out: Path) -> None:
+def test_a_draft_that_is_kept_is_resumed_only_on_request(out: Path) -> None:
     def keep(part: Path) -> bool:
         return (part / "state").exists()
 
@@ -228,7 +228,7 @@ def test_folders_above_go_with_a_draft_that_failed(tmp_path: Path) -> None:
     assert names(tmp_path) == []
 
 
-def test_a_folder_that_cannot_be_written_to_is_told_before_the_work(tmp_path: Path) -> None:
+def test_a_read_only_folder_is_reported_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be written to"):
         write(tmp_path / "file" / "out")

@@ -48,9 +48,7 @@ def test_a_model_or_settings_that_the_task_lacks_are_damage(tmp_path, changes):
         ({"other": np.zeros((1, 2))}, "has None outputs"),
     ],
 )
-def test_outputs_of_another_size_than_the_assets_say_are_refused(
-    tmp_path, monkeypatch, outputs, error
-):
+def test_outputs_of_another_size_than_the_assets_are_refused(tmp_path, monkeypatch, outputs, error):
     monkeypatch.setattr(
         "aitk.core.artifacts.opening.open_predictor", lambda run: lambda inputs: outputs
     )

@@ -166,7 +166,7 @@ def test_an_older_file_is_matched_by_name(tmp_path):
     assert same(target, source)
 
 
-def test_every_mismatch_is_told(tmp_path):
+def test_every_mismatch_is_reported(tmp_path):
     source = backbone(width=4, seed=1)
     source.save_weights(tmp_path / "w.weights.h5")
     target = backbone(width=6, seed=2)
@@ -332,7 +332,7 @@ def write_hugging_face(folder, *, leave_out=()):
     return tensors
 
 
-def test_a_hugging_face_folder_opens_and_says_what_was_left(tmp_path):
+def test_a_hugging_face_folder_opens_and_reports_unused_weights(tmp_path):
     tensors = write_hugging_face(tmp_path)
     found = load_pretrained(str(tmp_path), model=None, task=TASK)
     assert (found.kind, found.model) == ("hugging-face", "hub")

@@ -54,7 +54,7 @@ def test_an_interrupted_run_waits_to_be_resumed(tmp_path):
     assert not (out / "state").exists()
 
 
-def test_a_run_that_is_being_trained_is_not_said_to_be_interrupted(tmp_path):
+def test_a_run_in_training_is_not_reported_as_interrupted(tmp_path):
     out = tmp_path / "r"
     with pytest.raises(KeyboardInterrupt), new_run(out) as draft:
         draft.state.mkdir()
@@ -86,7 +86,7 @@ def test_damage_is_named(tmp_path):
         load_run(tmp_path / "r")
 
 
-def test_prepared_data_is_not_taken_for_a_run(tmp_path):
+def test_prepared_data_is_not_a_run(tmp_path):
     (tmp_path / "dataset.json").touch()
     with pytest.raises(ArtifactError, match="prepared data, not a run"):
         load_run(tmp_path)
@@ -189,7 +189,7 @@ def test_damaged_learned_rows_are_named_with_their_line(tmp_path, line):
         _ = Run(tmp_path, {}).learned
 
 
-def test_pictures_are_read_inside_the_run_only(tmp_path):
+def test_images_are_read_inside_the_run_only(tmp_path):
     run = tmp_path / "run"
     run.mkdir()
     (run / "own.png").write_bytes(PNG + b"own")

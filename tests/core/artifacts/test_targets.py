@@ -142,7 +142,7 @@ def test_files_named_by_options_are_not_overwritten(here: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["run.json", "dataset.json"])
-def test_runs_and_prepared_data_may_be_replaced_when_told(here: Path, name: str) -> None:
+def test_runs_and_prepared_data_may_be_replaced_on_request(here: Path, name: str) -> None:
     folder = written_by_aitk("runs", name)
     with pytest.raises(UsageError, match="exists already"):
         check_folder(folder)
@@ -158,7 +158,7 @@ def test_another_file_of_that_name_does_not_make_a_folder_aitks(here: Path, cont
         check_folder(Path("photos"), overwrite=True)
 
 
-def test_a_marked_or_an_empty_folder_may_be_replaced_when_told(here: Path) -> None:
+def test_a_marked_or_an_empty_folder_may_be_replaced_on_request(here: Path) -> None:
     Path("empty").mkdir()
     check_folder(Path("empty"), overwrite=True)
     mark(Path("photos"), PLACED)

@@ -150,7 +150,7 @@ def test_static_int8_reaches_convolutions_and_products(tmp_path, format):
 
 
 @pytest.mark.onnx
-def test_dynamic_onnx_says_that_its_convolutions_are_computed_in_float(tmp_path):
+def test_dynamic_onnx_reports_float_convolutions(tmp_path):
     import keras
 
     x = keras.Input((8, 8, 3), name="x")

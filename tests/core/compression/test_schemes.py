@@ -46,7 +46,7 @@ def test_of_schemes_that_all_lose_something_real_the_one_that_loses_least_is_kep
     assert kept.scheme == "int16" and len(tried) == 4
 
 
-def test_a_loss_without_an_interval_is_judged_by_the_budget_alone():
+def test_a_loss_without_an_interval_is_evaluated_by_the_budget_alone():
     scorer = Scorer(static=(0.02, None, None), dynamic=(0.008, None, None))
     assert choose(scorer.attempts(), budget=0.01)[0].scheme == "dynamic"
 

@@ -61,7 +61,7 @@ def test_a_module_belongs_to_a_package_with_an_entry_point_or_to_none(site) -> N
     assert not declares("shared.two")
 
 
-def test_a_table_leaves_out_what_is_broken_and_says_why_where_it_is_asked_for(site) -> None:
+def test_a_table_leaves_out_what_is_broken_and_says_why_where_it_is_requested(site) -> None:
     (site / "plain_values.py").write_text("good = 2\n")
     found = [
         (name, Plugin("aitk.tasks", name, f"{module}:{name}", package, "1.0"))

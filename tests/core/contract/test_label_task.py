@@ -66,7 +66,7 @@ def test_labels_of_held_out_rows_alone_are_stored_last():
 
 
 @pytest.mark.parametrize(("task", "labels"), [(ONE, ["a"]), (ONE, []), (SEVERAL, [])])
-def test_too_few_labels_to_tell_apart_are_refused(task, labels):
+def test_too_few_labels_to_distinguish_are_refused(task, labels):
     with pytest.raises(DataError, match="nothing to tell apart"):
         task.label_features({"labels": labels, "label_counts": {"train": {}}})
 
@@ -193,7 +193,7 @@ def test_several_labels_are_not_combined():
         SEVERAL.class_labels(LIMITS)
 
 
-def test_a_teacher_stands_behind_the_target():
+def test_soft_targets_follow_the_target():
     target = SEVERAL.label_targets([{"labels": ["a"]}], ABC)[0]["target"]
     logits = np.array([1.0, 2.0, 3.0])
     taught = SEVERAL.add_soft_targets(Example({}, target), logits, ABC, teacher=ABC)

@@ -87,7 +87,7 @@ def read_labels(value, **options):
     return problem or fields
 
 
-def test_one_label_is_due_unless_several_are_asked_for():
+def test_one_label_is_required_except_for_multi_label_rows():
     assert read_labels(" a ") == {"label": "a"}
     assert "--multi-label" in read_labels(["a", "b"])
 
@@ -106,7 +106,7 @@ def test_several_labels_are_read_once_each_in_order(value, options):
 
 
 @pytest.mark.parametrize("value", ["", [], " "])
-def test_a_row_may_have_no_label_but_must_say_so(value):
+def test_a_row_without_labels_needs_an_empty_list(value):
     assert read_labels(value, multi_label=True) == {"labels": []}
     assert "no labels" in read_labels(None, multi_label=True)
 

@@ -169,7 +169,7 @@ class Searched:
     mask: bool = option(True, "mask", inherited=False)
 
 
-def test_a_setting_says_what_is_searched_and_what_is_not_inherited():
+def test_settings_declare_search_ranges_and_inheritance():
     rate, mask = describe(Searched)
     assert (rate.search, rate.inherited) == ("0..0.5", True)
     assert (mask.search, mask.inherited) == (None, False)

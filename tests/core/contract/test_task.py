@@ -3,7 +3,7 @@
 from aitk.core.contract.task import once
 
 
-def test_a_note_said_twice_is_passed_on_once():
+def test_repeated_notes_are_passed_on_once():
     heard = []
     note = once(heard.append)
     for sentence in ("a", "b", "a"):

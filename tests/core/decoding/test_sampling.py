@@ -57,7 +57,7 @@ def test_top_k_leaves_the_best_alone():
     assert drawn == {1, 2}
 
 
-def test_a_repeated_token_is_lowered_whatever_its_sign():
+def test_the_logit_of_a_repeated_token_is_lowered_for_both_signs():
     logits = np.array([2.0, -2.0, 1.0])
     np.testing.assert_allclose(penalize_repetition(logits, [0, 1, 1], 2.0), [1.0, -4.0, 1.0])
     assert penalize_repetition(logits, [0], 1.0) is logits
@@ -97,7 +97,7 @@ def test_each_text_is_continued_until_it_ends_and_dropped_then():
     assert model.shapes == [(3, 1), (2, 2), (1, 3), (1, 4), (1, 5)]
 
 
-def test_a_long_text_is_continued_from_its_last_tokens_and_goes_on_beyond_the_window():
+def test_a_long_text_is_continued_from_its_last_tokens_and_continues_beyond_the_window():
     model = Counting()
     assert continued(model, [[9, 9, 9, 1, 2, 3, 4]], tokens=3, max_length=4) == [[5, 6, 7]]
     assert max(shape[1] for shape in model.shapes) <= 4

@@ -131,7 +131,7 @@ def test_neighbours_and_batches_do_not_matter(numbers_run):
         np.testing.assert_allclose(together[place], alone, atol=1e-6)
 
 
-def test_what_cannot_be_read_is_told_and_zero(numbers_run):
+def test_unreadable_inputs_are_reported_and_become_zero(numbers_run):
     heard = Heard()
     found = embed_numbers(numbers_run, [[1], [13], [1]], heard)
     assert found.any(axis=1).tolist() == [True, False, True]
@@ -222,7 +222,7 @@ def picture_preset(tmp_path_factory):
     return str(folder), backbone
 
 
-def test_pictures_are_encoded_by_a_preset(tmp_path, picture_preset):
+def test_images_are_encoded_by_a_preset(tmp_path, picture_preset):
     folder, backbone = picture_preset
     picture = np.random.default_rng(0).integers(0, 255, (16, 16, 3), np.uint8)
     cv2.imwrite(str(tmp_path / "a.png"), picture[..., ::-1])
@@ -236,7 +236,7 @@ def test_pictures_are_encoded_by_a_preset(tmp_path, picture_preset):
     assert heard.warnings == [f"{values[1]}: is not a JPEG, PNG, WebP, GIF, BMP or TIFF image"]
 
 
-def test_a_large_picture_and_a_small_one_of_the_same_are_alike(tmp_path, picture_preset):
+def test_a_large_image_and_a_small_one_of_the_same_are_alike(tmp_path, picture_preset):
     colours = np.random.default_rng(0).integers(0, 255, (4, 4, 3), np.uint8)
     paths = []
     for side in (32, 640):

@@ -53,7 +53,7 @@ def test_rows_are_cut_and_padded_to_the_batches_a_file_was_made_for(
 
 @pytest.mark.parametrize("content", [b"", b"hello", b"\x1c\0\0\0TFL3" + bytes(100)])
 @pytest.mark.parametrize("format", ["litert", "onnx", "keras"])
-def test_a_damaged_file_is_told_in_one_line(tmp_path, format, content):
+def test_a_damaged_file_is_given_in_one_line(tmp_path, format, content):
     path = tmp_path / MODEL_FILES[format]
     path.write_bytes(content)
     with pytest.raises(ArtifactError, match=path.name) as raised:

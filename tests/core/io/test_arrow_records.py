@@ -58,14 +58,14 @@ def test_text_that_is_not_utf_8_refuses_its_row(tmp_path):
     assert records(tmp_path, a=text) == ["its a is not UTF-8 (byte 0xff)", {"a": "b"}]
 
 
-def test_columns_of_one_name_are_told_apart(tmp_path):
+def test_columns_of_one_name_are_distinguished(tmp_path):
     path = tmp_path / "a.parquet"
     twice = pa.Table.from_arrays([pa.array([1]), pa.array([2])], names=["a", "a"])
     parquet.write_table(twice, path)
     assert [record for _, record in open_table(str(path))] == [{"a": 1, "a.2": 2}]
 
 
-def test_a_long_value_that_stands_in_every_row_is_held_once(tmp_path, monkeypatch):
+def test_a_long_value_repeated_in_every_row_is_stored_once(tmp_path, monkeypatch):
     monkeypatch.setattr("aitk.core.io.arrow_records.MAX_LINE_BYTES", 1_000_000)
     path = tmp_path / "a.parquet"
     long = pa.array(["x" * 1_100_000, "y"])

@@ -18,7 +18,7 @@ def test_what_is_no_encoding_of_files_is_refused(name):
 
 
 @pytest.mark.parametrize("name", [None, "utf-8", "UTF8", "utf-16-le", "gb18030", "cp037", "utf-7"])
-def test_encodings_of_files_are_taken(name):
+def test_given_encodings_are_used(name):
     check(name)
 
 

@@ -26,7 +26,7 @@ def test_a_failed_draft_leaves_nothing(tmp_path):
     assert os.listdir(tmp_path) == []
 
 
-def test_a_draft_replaces_only_when_told(tmp_path):
+def test_a_draft_replaces_only_on_request(tmp_path):
     out = tmp_path / "out"
     for content in ("first", "second"):
         with draft_folder(out, overwrite=True) as folder:
@@ -36,7 +36,7 @@ def test_a_draft_replaces_only_when_told(tmp_path):
         pass
 
 
-def test_a_file_in_the_way_of_a_folder_is_said(tmp_path):
+def test_a_file_in_place_of_a_folder_is_reported(tmp_path):
     (tmp_path / "file").touch()
     with pytest.raises(UsageError, match="cannot be written"):
         check_writable(tmp_path / "file" / "below")

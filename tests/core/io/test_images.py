@@ -44,7 +44,7 @@ def png(width, height):
 
 
 @pytest.mark.parametrize("suffix", [".png", ".jpg", ".webp", ".gif", ".bmp"])
-def test_a_picture_is_rgb(tmp_path, suffix):
+def test_a_image_is_rgb(tmp_path, suffix):
     (tmp_path / "picture").write_bytes(encoded(red_and_blue(), suffix))
     picture = read_image(tmp_path / "picture")
     assert picture.shape == (24, 48, 3)
@@ -58,7 +58,7 @@ def test_a_lossy_webp_has_another_header(tmp_path):
     assert read_image(tmp_path / "picture").shape == (24, 48, 3)
 
 
-def test_a_grey_picture_has_three_equal_channels(tmp_path):
+def test_a_grey_image_has_three_equal_channels(tmp_path):
     cv2.imwrite(str(tmp_path / "grey.png"), np.full((3, 4), 99, np.uint8))
     assert (read_image(tmp_path / "grey.png") == 99).all()
 
@@ -85,7 +85,7 @@ def test_a_photo_is_turned_upright(tmp_path):
     ],
     ids=["png", "gif", "bmp", "webp", "jpeg"],
 )
-def test_a_header_that_says_too_much_is_refused_before_decoding(tmp_path, monkeypatch, data):
+def test_a_header_with_excessive_size_is_refused_before_decoding(tmp_path, monkeypatch, data):
     monkeypatch.setattr(cv2, "imdecode", None)
     (tmp_path / "bomb").write_bytes(data)
     with pytest.raises(DataError, match="pixels, more than 50,000,000"):
@@ -115,7 +115,7 @@ def test_what_is_no_file_is_refused(tmp_path, name):
 
 
 @given(st.sampled_from([".png", ".jpg", ".webp", ".gif", ".bmp"]), st.data())
-def test_any_bytes_give_a_picture_or_one_line(tmp_path_factory, suffix, data):
+def test_any_bytes_give_a_image_or_one_line(tmp_path_factory, suffix, data):
     content = bytearray(encoded(red_and_blue(8, 8), suffix))
     for _ in range(data.draw(st.integers(0, 3))):
         content[data.draw(st.integers(0, len(content) - 1))] = data.draw(st.integers(0, 255))
@@ -158,7 +158,7 @@ def test_stray_bytes_between_the_segments_of_a_jpeg_do_no_harm():
 
 
 @pytest.mark.parametrize("suffix", [".gif", ".webp", ".png"])
-def test_an_animated_picture_is_refused_or_its_first_taken(tmp_path, suffix):
+def test_an_animated_image_is_refused_or_its_first_frame_used(tmp_path, suffix):
     path = tmp_path / f"moving{suffix}"
     animation = cv2.Animation()
     animation.frames = [red_and_blue()[..., ::-1].copy(), np.full((24, 48, 3), 90, np.uint8)]
@@ -169,7 +169,7 @@ def test_an_animated_picture_is_refused_or_its_first_taken(tmp_path, suffix):
     assert read_image(path).shape == (24, 48, 3)
 
 
-def test_pictures_are_encoded_as_they_are():
+def test_images_are_encoded_as_they_are():
     picture = red_and_blue()
     for few_colours in (False, True):
         data = encode_png(picture, few_colours=few_colours)
@@ -196,7 +196,7 @@ def test_a_png_chunk_that_claims_gigabytes_is_refused_before_decoding(monkeypatc
         decode_image(bomb, "a.png")
 
 
-def test_a_picture_without_pixels_is_refused():
+def test_a_image_without_pixels_is_refused():
     with pytest.raises(DataError, match="has 0 x 7 pixels"):
         decode_image(png(0, 7), "a.png")
 

@@ -40,7 +40,7 @@ def test_json_lines_that_have_the_key_are_records_themselves():
     ]
 
 
-def test_a_cut_file_says_so_and_keeps_what_is_whole():
+def test_a_truncated_file_is_reported_and_complete_records_are_kept():
     first, cut = items('[{"a": 1},\n{"b": "tex')
     assert first == (1, {"a": 1}) and "truncated" in cut
     assert "truncated" in items('{"data": [{"a": 1}', "data")[-1]

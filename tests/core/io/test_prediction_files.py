@@ -15,7 +15,7 @@ def test_json_lines_are_one_object_each():
     assert "ü" in text
 
 
-def test_csv_begins_with_its_columns_and_goes_on_without():
+def test_csv_begins_with_its_columns_and_continues_without():
     lines = CsvLines()
     assert lines.format([{"a": 1, "b": [1, 2]}]) == 'a,b,line,error\n1,"[1, 2]",,\n'
     assert lines.format([{"a": 2, "c": 3}]) == "2,,,\n"

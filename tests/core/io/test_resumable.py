@@ -31,7 +31,7 @@ def test_it_has_its_name_only_when_whole(path):
     assert [item.name for item in path.parent.iterdir()] == ["out.jsonl"]
 
 
-def test_it_goes_on_after_the_last_whole_piece(path):
+def test_writing_continues_after_the_last_complete_piece(path):
     file = opened(path)
     file.append("one\ntwo\n", items=2, notes={"refused": 1})
     file.leave()
@@ -75,7 +75,7 @@ def test_a_file_that_exists_is_kept(path):
 
 @pytest.mark.parametrize("name", ["out.jsonl.part", "out.jsonl.progress"])
 @pytest.mark.parametrize("kind", ["file", "link", "folder"])
-def test_files_of_the_user_are_not_taken_for_a_draft(path, name, kind):
+def test_files_of_the_user_are_not_drafts(path, name, kind):
     (path.parent / "mine").write_text("precious")
     there = path.parent / name
     {
@@ -174,7 +174,7 @@ def write_three(path):
     file.finish()
 
 
-def test_whenever_it_is_killed_it_is_gone_on_with_to_the_same_bytes(tmp_path):
+def test_whenever_it_is_killed_it_is_resumed_to_the_same_bytes(tmp_path):
     for step in itertools.count():
         path = tmp_path / str(step) / "out.jsonl"
         whole = wrote_all_before(step, path)
@@ -190,7 +190,7 @@ def test_whenever_it_is_killed_it_is_gone_on_with_to_the_same_bytes(tmp_path):
     assert step > 12
 
 
-def test_started_anew_it_is_gone_on_with_like_any_other(path):
+def test_started_anew_it_is_resumed_like_any_other(path):
     file = opened(path)
     file.append("old\n", items=1, notes={})
     file.leave()

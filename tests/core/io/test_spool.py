@@ -17,7 +17,7 @@ VALUES = st.recursive(
 
 
 @given(VALUES)
-def test_what_goes_in_comes_out(value):
+def test_rows_are_restored_exactly(value):
     line = dump_line(value)
     assert "\n" not in line
     assert load_line(line, where="rows") == value

@@ -63,7 +63,7 @@ def test_parquet_values_become_json(tmp_path):
     ]
 
 
-def test_stdin_and_gzip_are_told_by_their_content(monkeypatch, write):
+def test_stdin_and_gzip_are_detected_by_their_content(monkeypatch, write):
     packed = gzip.compress(b'{"text": "a"}\n')
     assert records(write("a.jsonl.gz", packed)) == [{"text": "a"}]
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(packed)))
@@ -137,7 +137,7 @@ def test_a_file_without_header_has_numbered_columns(write):
         ("Text,3\nhello,4\n", "Text"),
     ],
 )
-def test_header_is_told_from_rows(write, content, first):
+def test_header_is_distinguished_from_rows(write, content, first):
     assert open_table(write("a.csv", content), names={"text"}).columns[0] == first
 
 
@@ -149,7 +149,7 @@ def test_header_may_be_stated(write):
 
 
 @pytest.mark.parametrize("delimiter", [";", "|", "\t"])
-def test_delimiter_is_found_and_said(write, delimiter):
+def test_the_delimiter_is_detected_and_reported(write, delimiter):
     content = "".join(f"{a}{delimiter}{b}\n" for a, b in [("text", "label"), ("a, b, c", "x")])
     source = write("a.csv", content)
     table = open_table(source)
@@ -169,7 +169,7 @@ def test_quoted_line_end_in_tsv(write):
     assert [record["text"] for record in records(source)] == ["one\ntwo", "three"]
 
 
-def test_after_an_unclosed_quote_reading_goes_on_with_the_next_line(write):
+def test_after_an_unclosed_quote_reading_continues_with_the_next_line(write):
     source = write("a.csv", 'text,label\n"never closed\nb,x\n"c",y\nsay "hi",z\n"d" e,z\n')
     assert records(source) == [
         "text follows the closing quotation mark of a field",
@@ -181,7 +181,7 @@ def test_after_an_unclosed_quote_reading_goes_on_with_the_next_line(write):
     assert records(write("b.csv", 'text,label\n"open\na,x\n'))[0].startswith("a field has")
 
 
-def test_refused_records_say_why(write):
+def test_refused_records_give_the_reason(write):
     lines = ["text,label", "a", "b\0,x", "c,x,y", '"d\xff', 'e",x', "f,x"]
     source = write("a.csv", "\n".join(lines), "latin-1")
     table = open_table(source, encoding="utf-8")
@@ -241,7 +241,7 @@ def test_files_that_are_no_tables(write, tmp_path):
         assert source in caught.value.line
 
 
-def test_a_missing_file_is_answered_with_the_nearest(write, tmp_path):
+def test_a_missing_file_suggests_the_nearest_name(write, tmp_path):
     source = write("reviews.csv", "text\n")
     with pytest.raises(DataError, match=f"Did you mean {source}"):
         open_table(str(tmp_path / "review.csv"))
@@ -381,7 +381,7 @@ def test_a_header_in_between_is_refused(write):
     ]
 
 
-def test_two_columns_of_the_wanted_name_must_be_told_apart():
+def test_two_columns_of_the_same_name_must_be_distinguished():
     columns = ["text", "label", "label.3"]
     with pytest.raises(DataError, match="two columns have the name 'label'.*--label-column NUMBER"):
         find_column(columns, None, ("label",), what="label", where="a.csv")

@@ -32,7 +32,7 @@ def test_a_tiff_file_is_a_picture():
 
 
 @pytest.mark.parametrize("kind", [np.uint8, np.uint16, np.float32])
-def test_the_header_tells_size_and_depth(kind):
+def test_the_header_has_size_and_depth(kind):
     header = read_header(encode(RAMP.astype(kind)))
     assert (header.width, header.height, header.bits) == (30, 20, np.dtype(kind).itemsize * 8)
 

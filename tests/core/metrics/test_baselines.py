@@ -63,7 +63,7 @@ def test_a_model_below_the_baseline_is_warned_of_with_the_interval():
     assert "-0.3000" in warning and "chance" not in warning
 
 
-def test_a_difference_that_chance_may_explain_is_told_as_one():
+def test_a_difference_within_chance_is_reported_as_such():
     right = TARGETS.copy()
     right[0] = 0  # one of 70
     (warning,) = baseline_warnings("accuracy", 0.69, compared(right, counts={"plus": 3}))
@@ -80,14 +80,14 @@ def test_where_less_is_better_a_lower_baseline_is_better():
     assert entry["gain"]["value"] == pytest.approx(-0.1)
 
 
-def test_of_many_rows_some_are_compared_and_it_is_said(monkeypatch):
+def test_large_evaluations_compare_a_sample_and_note_it(monkeypatch):
     monkeypatch.setattr(baselines, "MOST_ROWS", 10)
     entries = compared(np.ones(100), counts={"plus": 3})
     assert entries[0]["rows"] == 10
     assert describe_baselines("accuracy", result(1.0, entries)).endswith("on 10 of the rows")
 
 
-def test_scores_stand_in_one_line():
+def test_scores_are_shown_in_one_line():
     entries = [{"name": "majority class", "value": 0.534}, {"name": "linear", "value": 0.871}]
     line = describe_baselines("accuracy", result(0.912, entries))
     assert line == "accuracy 0.9120, baseline 0.5340 (majority class), 0.8710 (linear)"

@@ -23,7 +23,7 @@ from aitk.core.metrics.class_checks import (
         ["a; b", "c; d"],
     ],
 )
-def test_labels_that_look_like_several_in_one_are_told(labels: list[str]) -> None:
+def test_labels_that_look_like_several_in_one_are_reported(labels: list[str]) -> None:
     found = find_several_labels(labels)
     assert found.grade == "warning" and repr(min(found.details["labels"])) in found.message
 
@@ -33,7 +33,7 @@ def test_a_comma_inside_a_name_is_no_second_label(labels: list[str]) -> None:
     assert find_several_labels(labels).grade == "ok"
 
 
-def test_labels_that_differ_in_case_or_spaces_are_told() -> None:
+def test_labels_that_differ_in_case_or_spaces_are_reported() -> None:
     assert find_label_typos(["Late", "late", "la te"]).details["alike"] == [
         ["Late", "la te", "late"]
     ]

@@ -102,13 +102,13 @@ def test_top5_counts_the_right_class_among_the_best_five():
     assert scores["top5_accuracy"].value == pytest.approx(expected, abs=1e-12)
 
 
-def test_a_model_that_says_nothing_has_no_perfect_top5():
+def test_an_uninformative_model_has_no_perfect_top5():
     probabilities = np.full((10, 10), 0.1)
     scores = score_classification(np.arange(10), probabilities, list("abcdefghij")).metrics
     assert scores["top5_accuracy"].value == 0.5
 
 
-def test_a_label_never_seen_in_training_counts_as_wrong():
+def test_a_label_unseen_in_training_counts_as_wrong():
     targets = np.array([0, 1, -1])
     probabilities = np.array([[0.8, 0.2], [0.3, 0.7], [0.6, 0.4]])
     result = score_classification(targets, probabilities, ["no", "yes"])

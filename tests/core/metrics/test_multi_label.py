@@ -129,7 +129,7 @@ def test_a_class_without_rows_has_the_threshold_of_all_classes(rows):
     assert tune_thresholds(np.zeros((5, 2), bool), np.ones((5, 2))) == pytest.approx([0.5, 0.5])
 
 
-def test_answers_are_the_labels_above_their_thresholds_in_order():
+def test_predictions_are_the_labels_above_their_thresholds_in_order():
     probabilities = np.array([[0.5, 0.9, 0.2], [0.1, 0.1, 0.1]])
     first, second = answer_labels(probabilities, ["a", "b", "c"], [0.5, 0.5, 0.1], top_k=2)
     assert first["prediction"] == ["b", "a", "c"]

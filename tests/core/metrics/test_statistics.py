@@ -62,7 +62,7 @@ def test_bca_intervals_are_those_of_scipy():
     assert score.high == pytest.approx(theirs.confidence_interval.high, abs=0.02)
 
 
-def test_an_interval_covers_the_truth_about_as_often_as_it_says():
+def test_intervals_have_about_nominal_coverage():
     rng = np.random.default_rng(5)
     covered = 0
     for trial in range(300):

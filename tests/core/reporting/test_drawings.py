@@ -10,7 +10,7 @@ from aitk.core.reporting.drawings import Drawings
 RED = np.full((16, 24, 3), (255, 0, 0), np.uint8)
 
 
-def test_a_picture_is_written_under_its_name(tmp_path):
+def test_a_image_is_written_under_its_name(tmp_path):
     path = Drawings(tmp_path / "drawn").add("shop/left shelf.jpg", RED)
     assert path.name == "shop_left_shelf.jpg.png"
     assert np.array_equal(read_image(path), RED)

@@ -30,7 +30,7 @@ def test_the_pixels_are_held_as_they_are():
     np.testing.assert_array_equal(decode_image(data, ""), PIXELS)
 
 
-def test_a_rectangle_stands_where_the_axes_say():
+def test_a_rectangle_is_at_its_axis_position():
     made = panel()
     made.rectangle((2, 4), (0.5, 1.0), colour="#123456", opacity=0.5, framed=True, title="a < b")
     (found,) = (each for each in drawn(made).iter(f"{SVG}rect") if each.get("fill") == "#123456")

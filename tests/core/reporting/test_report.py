@@ -157,7 +157,7 @@ def test_the_data_report_shows_the_gravest_finding_first(tmp_path):
     assert "8,000" in text
 
 
-def test_the_run_report_tells_scores_and_use(tmp_path):
+def test_the_run_report_has_scores_and_usage(tmp_path):
     (tmp_path / "reviews.part").mkdir()
     path = tmp_path / "reviews.part" / "report.html"
     run_report(MANIFEST, HISTORY, METRICS, path)
@@ -182,7 +182,7 @@ def test_intervals_are_drawn_only_where_there_are_any(tmp_path, interval):
     assert ("from 0 to 1" in text) == bool(interval)
 
 
-def test_many_classes_become_a_picture_and_a_list_of_confusions(tmp_path):
+def test_many_classes_become_a_image_and_a_list_of_confusions(tmp_path):
     labels = [f"intent{index}" for index in range(60)]
     confusion = {label: {label: 5} for label in labels}
     confusion["intent3"]["intent7"] = 4
@@ -194,7 +194,7 @@ def test_many_classes_become_a_picture_and_a_list_of_confusions(tmp_path):
     assert "<td>intent3</td><td>intent7</td>" in text
 
 
-def test_the_card_tells_use_scores_and_limits():
+def test_the_card_has_usage_scores_and_limits():
     card = model_card(MANIFEST, METRICS, name="reviews")
     assert card.startswith("# reviews\n")
     assert "aitk nlp predict reviews INPUT --out predictions.jsonl" in card
@@ -206,7 +206,7 @@ def test_the_card_tells_use_scores_and_limits():
     assert "html False" not in card
 
 
-def test_the_card_of_an_unjudged_run_says_so():
+def test_the_card_of_an_unevaluated_run_reports_it():
     card = model_card(MANIFEST | {"source": "hf://some/model"}, {})
     assert "not been evaluated" in card
     assert "no score on a test split" in card

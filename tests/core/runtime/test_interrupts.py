@@ -87,7 +87,7 @@ def test_an_acknowledged_signal_stops_nothing():
         interrupts.check()
 
 
-def test_it_is_told_when_work_does_not_stop_soon(monkeypatch):
+def test_slow_stops_are_announced(monkeypatch):
     monkeypatch.setattr(interrupts, "TELL_AFTER_S", 0.0)
     told = threading.Event()
     with interrupts.listening(told.set):

@@ -5,7 +5,7 @@ import pytest
 from aitk.core.runtime.silence import debugging
 
 
-def test_what_native_code_says_inside_is_not_seen(python):
+def test_native_output_inside_is_suppressed(python):
     done = python(
         "import os\n"
         "from aitk.core.runtime.silence import suppress_stderr\n"
@@ -16,7 +16,7 @@ def test_what_native_code_says_inside_is_not_seen(python):
 
 
 @pytest.mark.parametrize("debug", [{}, {"AITK_DEBUG": "1"}])
-def test_a_failing_import_and_debugging_are_heard(python, tmp_path, debug):
+def test_a_failing_import_and_debug_output_are_shown(python, tmp_path, debug):
     import os
 
     (tmp_path / "tensorflow.py").write_text(
@@ -47,6 +47,6 @@ def test_it_imports_nothing_heavy(python):
 @pytest.mark.parametrize(
     ("value", "asked"), [("1", True), ("yes", True), ("0", False), ("", False)]
 )
-def test_a_debug_variable_of_0_asks_for_nothing(monkeypatch, value, asked):
+def test_a_debug_variable_of_0_disables_debugging(monkeypatch, value, asked):
     monkeypatch.setenv("AITK_DEBUG", value)
     assert debugging() is asked

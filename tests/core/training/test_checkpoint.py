@@ -23,7 +23,7 @@ class Variable:
         return self.value
 
 
-def test_a_state_comes_back_bit_by_bit(tmp_path):
+def test_a_state_is_restored_bit_by_bit(tmp_path):
     variables = [Variable([0.1, 0.2]), Variable([[3.0]])]
     save_state(
         tmp_path,

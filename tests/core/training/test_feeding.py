@@ -34,5 +34,5 @@ def test_late_batches_are_waited_for_from_the_end_of_the_step_before(clock):
     assert told(clock, made=[0, 4, 8], done=[1, 5, 9]).share == pytest.approx(6 / 8)
 
 
-def test_one_step_says_nothing(clock):
+def test_one_step_prints_nothing(clock):
     assert told(clock, made=[5], done=[6]).share == 0

@@ -27,7 +27,7 @@ def test_weights_count_for_rows_that_have_the_label():
     assert np.asarray(found) == pytest.approx([(3 + 1) * np.log(2) / 2])
 
 
-def test_a_student_is_best_where_it_says_what_its_teacher_says():
+def test_a_student_is_best_where_it_equals_its_teacher():
     teacher = np.array([[1.0, -2.0, 0.3]], np.float32)
     hot = (teacher > 0).astype(np.float32)
     targets = np.column_stack([hot, [0.0], teacher])

@@ -219,7 +219,7 @@ def test_a_frozen_backbone_does_not_move(run_training, options):
     }
 
 
-def test_averaged_weights_are_judged_and_kept(run_training):
+def test_averaged_weights_are_evaluated_and_saved(run_training):
     plain, averaged = run_training(epochs=1), run_training(epochs=1, ema=0.9)
     assert averaged.history[0]["loss"] == pytest.approx(plain.history[0]["loss"])
     assert not equal(plain, averaged)

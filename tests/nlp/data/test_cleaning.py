@@ -82,7 +82,7 @@ def test_length():
         ({"lemmas": "no_such_pipeline"}, ArtifactError, "python -m spacy download"),
     ],
 )
-def test_what_is_not_there_is_said(options, error, message):
+def test_missing_resources_are_reported(options, error, message):
     with pytest.raises(error, match=message):
         make_cleaner(TextReading(**options))
 

@@ -74,7 +74,7 @@ def test_to_predict_a_file_without_columns_is_a_text_a_line(tmp_path):
     assert found == [{"text": "a", "pair": "b", "score": 1}]
 
 
-def test_analogies_are_told_by_their_first_line(tmp_path):
+def test_analogies_are_detected_by_their_first_line(tmp_path):
     found = read(tmp_path / "a.txt", ": capitals\nAthens Greece Paris France\nAthens Greece\n")
     assert found[0]["analogy"] == ["Athens", "Greece", "Paris", "France"]
     assert found[0]["section"] == "capitals"
@@ -88,7 +88,7 @@ def test_options_that_contradict_each_other_are_refused(tmp_path):
         read(tmp_path / "a.csv", "text,pair\na,b\n", text_column="text", pair_column="text")
 
 
-def test_the_summary_tells_the_form_and_the_range_of_scores(tmp_path):
+def test_the_summary_has_the_form_and_the_range_of_scores(tmp_path):
     path = tmp_path / "a.tsv"
     path.write_text("1\ta\tb\n5\tc\tc\n")
     reading = resolve(EmbedReading, SCORED)

@@ -60,7 +60,7 @@ def test_questions_without_an_answer_are_rows(tmp_path, answers):
     assert row.fields["answers"] == [] and row.fields["answer_starts"] == []
 
 
-def test_an_answer_that_stands_elsewhere_is_found_and_counted(tmp_path):
+def test_an_answer_at_another_position_is_found_and_counted(tmp_path):
     assert locate(CONTEXT, "Ann", 40) == 45 and locate(CONTEXT, "Ann", None) == 0
     answers = {"answers": [{"text": "Leeds", "answer_start": 2}]}
     (row,), notes = read(tmp_path / "x.jsonl", json.dumps(FLAT | answers))

@@ -69,7 +69,7 @@ def test_rare_classes_and_balance():
 
 
 @pytest.mark.parametrize(("unseen", "grade"), [(1, "warning"), (5, "error")])
-def test_labels_never_seen_in_training(unseen, grade):
+def test_labels_unseen_in_training(unseen, grade):
     rows = GOOD + HELD_OUT + [(f"new {i}", "z", "test") for i in range(unseen)]
     found = finding(rows, "unseen labels")
     assert (found.grade, found.details["labels"]) == (grade, {"z": unseen})
@@ -112,11 +112,11 @@ def test_texts_without_labels_and_no_rows_at_all():
 
 
 @pytest.mark.parametrize("text", ["cafÃ© au lait", "itâ€™s late", "lost \ufffd here"])
-def test_texts_that_were_decoded_wrongly_are_told(text):
+def test_texts_that_were_decoded_wrongly_are_reported(text):
     found = finding([("a plain café", "x", "train"), (text, "y", "train")], "garbled characters")
     assert (found.grade, found.details["rows"]) == ("warning", 1)
 
 
-def test_words_for_a_missing_text_are_told():
+def test_words_for_a_missing_text_are_reported():
     rows = [("nan", "x", "train"), ("none", "y", "train")]
     assert finding(rows, "missing texts").details["rows"] == 1

@@ -59,7 +59,7 @@ def test_columns_by_name_and_number(write):
         read(source, text_column=["z"], label_column="3")
 
 
-def test_two_columns_without_header_are_told_by_content_and_it_is_said(write):
+def test_two_columns_without_header_are_identified_by_content_with_a_note(write):
     notes = []
     source = write("dev.tsv", "0\ta dull film\n1\ta great film\n")
     assert read(source, notes=notes) == [
@@ -102,7 +102,7 @@ def test_a_text_file_with_tabs_is_a_table_where_labels_are_due(write):
         '{"text": "I like it, really"}\n',
     ],
 )
-def test_stdin_is_told_by_its_content(monkeypatch, content):
+def test_stdin_is_detected_by_its_content(monkeypatch, content):
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(content.encode())))
     assert read("-", labelled=False)[0] == ("I like it, really", None, None)
 
@@ -246,7 +246,7 @@ def test_several_columns_of_text_are_joined(write):
         read(source, text_column=["label", "text"])
 
 
-def test_a_column_of_texts_that_is_not_used_is_told(write):
+def test_a_column_of_texts_that_is_not_used_is_reported(write):
     notes = []
     source = write("a.csv", "label,title,text\nx,It came much too late,Never again.\n")
     read(source, notes=notes)
@@ -277,7 +277,7 @@ def test_of_two_columns_without_a_usual_name_the_one_that_repeats_itself_is_the_
     assert read(write("a.csv", f"where,what\n{lines}"))[0] == ("case 0", path, None)
 
 
-def test_another_column_that_could_be_the_label_is_told(write):
+def test_another_column_that_could_be_the_label_is_reported(write):
     notes = []
     read(write("a.csv", "text,sentiment,category\na b,pos,phone\n"), notes=notes)
     assert any("the label is in 'category', not in ['sentiment']" in note for note in notes)
@@ -307,7 +307,7 @@ def test_a_text_that_begins_like_a_header_is_a_text(write):
         ("a.txt", "__label__a __label__b hi\n__label__b ho\n", {"multi_label": True}),
     ],
 )  # fmt: skip
-def test_a_row_has_any_number_of_labels_where_it_is_asked_for(write, name, content, options):
+def test_a_row_has_any_number_of_labels_where_it_is_requested(write, name, content, options):
     rows = read_texts(
         [write(name, content)], ClassifyReading(**options), labelled=True, label=True, note=print
     )

@@ -44,7 +44,7 @@ def test_messages_of_a_dialogue(tmp_path):
     assert "a@b.org" not in str(row.fields)
 
 
-def test_answers_keep_their_places(tmp_path):
+def test_predictions_keep_their_places(tmp_path):
     path = tmp_path / "questions.jsonl"
     context = "Write to ann@b.org before Monday."
     rows = [

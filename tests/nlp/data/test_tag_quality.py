@@ -17,7 +17,7 @@ def grades(inspector):
     return {found.check: found.grade for found in inspector.findings()}
 
 
-def test_a_model_knows_the_tags_of_training_with_the_i_of_each_b():
+def test_a_model_has_the_training_tags_with_the_i_of_each_b():
     inspector = TagInspector(TagReading())
     inspector.add(Row(tagged("in Porto", "O B-LOC"), "x", 1), "train")
     inspector.add(Row(tagged("saw Rex", "O B-DOG"), "x", 2), "test")
@@ -43,7 +43,7 @@ def question(context, answers):
     }  # fmt: skip
 
 
-def test_contexts_that_two_splits_share_are_told():
+def test_contexts_that_two_splits_share_are_reported():
     inspector = QaInspector(QaReading())
     inspector.add(Row(question("Ann is here.", ["Ann"]), "x", 1), "train")
     inspector.add(Row(question("Ann is here.", []), "x", 2), "test")

@@ -8,7 +8,7 @@ from aitk.nlp.decoding import neighbours
 from aitk.nlp.decoding.neighbours import nearest, ranks, unit_rows
 
 
-def test_the_nearest_are_those_of_a_full_sort_whatever_the_blocks(monkeypatch):
+def test_the_nearest_are_those_of_a_full_sort_regardless_of_the_blocks(monkeypatch):
     rng = np.random.default_rng(0)
     queries, vectors = unit_rows(rng.normal(size=(5, 8))), unit_rows(rng.normal(size=(50, 8)))
     expected = np.argsort(-(queries @ vectors.T), axis=1, kind="stable")[:, :7]

@@ -26,7 +26,7 @@ def scores(seed: int, words: int, labels=LABELS, spread: float = 3.0) -> np.ndar
 
 
 @given(st.integers(0, 10**6), st.integers(1, 12), st.floats(0.0, 1e4))
-def test_no_illegal_sequence_is_ever_the_answer(seed, words, spread):
+def test_illegal_sequences_are_never_decoded(seed, words, spread):
     made = scores(seed, words, spread=spread)
     tags = [LABELS[tag] for tag in best_tags(chain_of(made, legal_moves(LABELS), words))]
     _, illegal = spans_of(tags, "iob2")
@@ -69,7 +69,7 @@ def test_a_span_is_as_likely_as_all_sequences_that_have_it():
     assert found == pytest.approx([there / total], rel=1e-6)
 
 
-def test_spans_are_told_in_characters():
+def test_spans_are_given_in_characters():
     spans = spans_in([1, 2, 0, 3], LABELS)
     assert spans == [(0, 2, "A"), (3, 4, "B")]
     told = describe_spans("an ox is big", [0, 3, 6, 9], [2, 5, 8, 12], spans, [0.5, 1.0])

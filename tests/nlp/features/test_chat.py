@@ -31,7 +31,7 @@ def tokenizer():
     return train_tokenizer(texts, GptSettings(tokenizer="word", vocabulary_size=300))
 
 
-def test_only_answers_and_their_ends_are_counted(tokenizer):
+def test_only_replies_and_their_ends_are_counted(tokenizer):
     chat = new_chat(tokenizer, may_grow=True)
     ids, counted = encode_dialogue(MESSAGES, chat, tokenizer)
     assert len(ids) == len(counted)
@@ -42,7 +42,7 @@ def test_only_answers_and_their_ends_are_counted(tokenizer):
     assert tokenizer.engine.token_to_id("<|im_end|>") in chat.end_ids(tokenizer)
 
 
-def test_a_question_ends_where_its_answer_begins(tokenizer):
+def test_a_prompt_ends_where_its_reply_begins(tokenizer):
     chat = new_chat(tokenizer, may_grow=True)
     pieces = chat.pieces(MESSAGES[:4])
     assert pieces[-1].text.endswith("<|im_start|>assistant\n") and not pieces[-1].is_answer

@@ -18,7 +18,7 @@ def test_a_word_is_its_checksum():
     assert WORDS_ONLY.encode_many(["Refund"], 8) == [[expected, END]]
 
 
-def test_pairs_follow_the_words_and_know_their_order():
+def test_pairs_follow_the_words_and_depend_on_their_order():
     pairs = HashedNgrams(buckets=100_000, ngrams=2)
     [ab, ba] = pairs.encode_many(["not good", "good not"], 16)
     assert len(ab) == 4  # not, good, not good, end

@@ -49,7 +49,7 @@ def test_a_window_is_framed_as_the_tokeniser_frames_two_texts(assets):
     assert list(ids[first : first + 4]) == list(inputs["context_ids"][:4])
 
 
-def test_targets_mark_the_answer_or_the_first_token():
+def test_targets_mark_the_prediction_or_the_first_token():
     targets = span_targets(9, (2, 6), 4, (3, 4))
     assert targets[:, 0].tolist() == [0, FORBIDDEN, FORBIDDEN, FORBIDDEN, 0, 1, 0, 0, FORBIDDEN]
     assert targets[:, 1].tolist() == [0, FORBIDDEN, FORBIDDEN, FORBIDDEN, 0, 0, 1, 0, FORBIDDEN]
@@ -58,7 +58,7 @@ def test_targets_mark_the_answer_or_the_first_token():
 
 
 @given(st.integers(0, 8), st.integers(1, 3))
-def test_the_tokens_of_an_answer_hold_it(start, length):
+def test_the_tokens_of_a_prediction_hold_it(start, length):
     tokenizer = train_tokenizer([CONTEXT], SETTINGS)
     ((_, offsets),) = tokenizer.encode_offsets([CONTEXT])
     words = CONTEXT.split()
@@ -68,7 +68,7 @@ def test_the_tokens_of_an_answer_hold_it(start, length):
     assert CONTEXT[offsets[first][0] : offsets[last][1]] == text
 
 
-def test_training_mostly_draws_a_window_with_the_answer():
+def test_training_mostly_draws_a_window_with_the_prediction():
     windows = [(0, 4), (2, 6), (4, 8)]
     drawn = [pick_window(windows, (4, 5), np.random.default_rng(seed)) for seed in range(200)]
     assert set(drawn) == {0, 1, 2} and drawn.count(0) < 40

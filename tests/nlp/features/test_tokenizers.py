@@ -58,7 +58,7 @@ def test_the_same_texts_give_the_same_vocabulary(kind):
 
 
 @pytest.mark.parametrize("kind", TRAINED)
-def test_known_text_comes_back(kind):
+def test_known_text_is_restored(kind):
     tokenizer = trained(kind)
     [ids] = tokenizer.encode_many(["please refund the order"], 64)
     assert tokenizer.decode(ids) == "please refund the order"
@@ -79,7 +79,7 @@ BYTE_PAIRS = train_tokenizer(
 
 
 @pytest.mark.parametrize("kind", ["wordpiece", "word"])
-def test_scripts_without_spaces_are_taken_by_character(kind):
+def test_scripts_without_spaces_are_split_by_character(kind):
     assert tokens(trained(kind), "包裹坏了")[1:-1] == ["包", "裹", "坏", "了"]
     assert tokens(trained(kind), "สวัสดี")[1:-1] == ["ส", "วั", "ส", "ดี"]
     assert tokens(trained(kind), "荷物が")[1:-1] == ["荷", "物", "が"]
@@ -94,7 +94,7 @@ def test_an_unknown_pictograph_leaves_its_word_known():
     assert tokens(trained("word"), "great🎉")[1:-1] == ["great", "[UNK]"]
 
 
-def test_case_is_ignored_unless_told():
+def test_case_is_ignored_by_default():
     assert tokens(trained("word"), "PLEASE") == tokens(trained("word"), "please")
     cased = trained("word", lowercase=False)
     assert tokens(cased, "The")[1:-1] == ["The"]

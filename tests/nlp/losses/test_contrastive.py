@@ -24,7 +24,7 @@ def cross_entropy(logits):
     return np.log(np.exp(logits).sum(1)) - np.diag(logits[:, : len(logits)])
 
 
-def test_every_pair_is_told_from_the_others_of_the_batch():
+def test_every_pair_is_contrasted_with_the_others_of_the_batch():
     vectors = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
     loss = MultipleNegatives(2, temperature=0.5)(np.arange(6.0), vectors)
     expected = cross_entropy(cosines(vectors[0::2], vectors[1::2]) / 0.5)

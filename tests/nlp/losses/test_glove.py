@@ -34,7 +34,7 @@ def test_counts_are_those_of_every_pair_within_the_window():
     assert found == pytest.approx(expected_counts(2))
 
 
-def test_rare_pairs_are_given_up_where_memory_is_short_and_that_is_told():
+def test_rare_pairs_are_dropped_to_bound_memory_with_a_note():
     told = []
     with write_corpus(ROWS, UNITS, reporter=Silent()) as corpus:
         first, _, counts = count_pairs(corpus, 4, window=2, note=told.append, max_pairs=2)

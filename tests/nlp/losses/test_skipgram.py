@@ -144,7 +144,7 @@ def test_every_word_is_a_center_once_and_sees_its_own_text_only():
 
 
 @pytest.mark.parametrize("buckets", [0, 50])
-def test_words_that_stand_in_the_same_places_become_similar(buckets):
+def test_words_in_the_same_contexts_become_similar(buckets):
     pytest.importorskip("tensorflow")
     rng = np.random.default_rng(0)
     rows = []

@@ -21,7 +21,7 @@ def reviews(template, count=20):
     ]
 
 
-def test_a_linear_model_learns_the_word_that_says_the_label():
+def test_a_linear_model_learns_the_word_of_each_label():
     baseline = linear_baseline(reviews("这{}店{}"), LABELS)
     measured = baseline.measure(reviews("{}的书{}"), {"target": np.tile([0, 1], 20)})
     assert measured["probabilities"].argmax(axis=1).tolist() == [0, 1] * 20

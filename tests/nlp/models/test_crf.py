@@ -90,7 +90,7 @@ def test_a_teacher_that_is_sure_of_the_tags_adds_nothing_new():
     assert keras.ops.convert_to_numpy(both.call(targets, made)) == pytest.approx(wanted, rel=1e-4)
 
 
-def test_transitions_stand_before_the_emissions_and_are_kept():
+def test_transitions_precede_the_emissions_and_are_saved():
     from aitk.nlp.models.crf import Transitions
 
     layer = Transitions(learned=True)

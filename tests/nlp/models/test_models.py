@@ -97,7 +97,7 @@ def test_pooling_sees_real_tokens_only(pooling):
     )
 
 
-def test_pooling_is_what_its_name_says():
+def test_pooling_matches_its_definition():
     from aitk.nlp.models.heads import Pooling
 
     sequence = np.array([[[1.0, 4.0], [3.0, -8.0], [100.0, 100.0]]], "float32")
@@ -144,7 +144,7 @@ def test_word_order_matters_to_all_but_the_bag():
     assert same == {name: name == "bag" for name in MODELS}
 
 
-def test_a_model_without_weights_of_its_own_says_so():
+def test_a_model_without_weights_of_its_own_reports_it():
     assert Classify.models["hub"].wraps_pretrained
     with pytest.raises(UsageError, match="--from"):
         Classify.models["hub"].build(HubSettings(), assets())
@@ -210,7 +210,7 @@ def bag_classifier(*, classes=3, hidden=4):
     return Classify.models["bag"].build(BagSettings(hidden=hidden), assets(classes=classes))
 
 
-def test_units_that_training_never_showed_say_nothing():
+def test_units_unseen_in_training_have_no_effect():
     model = bag_classifier()
     assert logits(model, batch(pad_to=8)).tolist() == [[0, 0, 0]] * 4
 

@@ -41,14 +41,14 @@ def test_the_backbone_takes_our_inputs_and_the_tokenizer_comes_along(tmp_path):
 
 
 @pytest.mark.parametrize(("activation", "exact"), [("gelu", True), ("gelu_new", False)])
-def test_the_file_says_which_gelu(activation, exact, tmp_path):
+def test_the_file_determines_the_gelu(activation, exact, tmp_path):
     from aitk.nlp.models.hub import ExactBertBackbone
 
     layers = adopt(hugging_face(tmp_path, hidden_act=activation)).backbone.layers
     assert any(isinstance(layer, ExactBertBackbone) for layer in layers) == exact
 
 
-def test_what_keras_hub_computes_otherwise_is_told_or_refused(tmp_path):
+def test_differences_from_keras_hub_are_reported_or_refused(tmp_path):
     found = adopt(hugging_face(tmp_path, layer_norm_eps=1e-5))
     assert found.skipped == (("layer_norm_eps", "1e-05 in the file, 1e-12 in Keras Hub"),)
     with pytest.raises(ArtifactError, match="'relu'"):
@@ -70,7 +70,7 @@ def test_a_run_brings_the_tokenizer_it_was_trained_with(tmp_path):
     assert adopt(run).tokenizer.encode_many(["bad"], 8) == tokenizer.encode_many(["bad"], 8)
 
 
-def test_a_file_without_a_vocabulary_beside_it_says_so(tmp_path):
+def test_a_file_without_a_vocabulary_is_reported(tmp_path):
     file = adopt(Pretrained("m.keras", "keras", "cnn", tmp_path))
     assert file.tokenizer is None
     assert file.skipped[0][0] == "tokenizer.json"

@@ -171,7 +171,7 @@ def test_the_halves_of_a_text_keep_its_frame_and_split_its_words():
     assert (one["ids"].tolist(), two["weights"].tolist()) == ([0], [0.7])
 
 
-def test_in_training_a_text_without_a_partner_stands_twice():
+def test_in_training_a_text_without_a_partner_occurs_twice():
     task, assets = Embed(), EmbedAssets("texts", 10, units=WordUnits(("a", "b"), (1, 1), 2))
     examples = task.encode([{"text": "a b"}, {"text": "b"}], assets)
     batch = task.collate(examples, assets, rng=np.random.default_rng(0))

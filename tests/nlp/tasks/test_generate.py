@@ -110,7 +110,7 @@ def test_a_text_is_continued_alike_in_any_company(trained, learned):
     assert len({several["whole"], *(other["whole"] for other in several["others"])}) > 1
 
 
-def test_probabilities_of_texts_are_what_evaluation_says(trained, learned):
+def test_probabilities_of_texts_match_the_evaluation(trained, learned):
     predict, _ = trained
     batch = TASK.collate(TASK.encode(ROWS, learned), learned)
     measured = TASK.measure(batch, TASK.infer(batch, predict, learned), learned)
@@ -155,7 +155,7 @@ def test_a_teacher_has_the_same_vocabulary(learned):
         TASK.distillation_loss(learned, teacher=assets(tokenizer="char"))
 
 
-def test_what_a_teacher_says_of_a_batch_stands_behind_its_targets(learned):
+def test_soft_targets_of_a_batch_follow_its_targets(learned):
     batch = TASK.collate(TASK.encode(ROWS[:2], learned), learned)
     vocabulary = learned.tokenizer.vocabulary_size
     result = np.random.default_rng(0).normal(size=(*batch.targets.shape, vocabulary))
@@ -203,7 +203,7 @@ DIALOGUES = [
 ]
 
 
-def test_a_chat_model_learns_answers_alone_and_answers():
+def test_a_chat_model_is_trained_on_replies_only_and_replies():
     import keras
 
     keras.utils.set_random_seed(0)

@@ -77,7 +77,7 @@ def test_decoding_names_tokens_and_skips_unused_slots(learned):
     assert none == {"prediction": "", "slots": []}
 
 
-def test_a_model_that_knows_nothing_has_the_perplexity_of_its_vocabulary(learned):
+def test_a_uniform_model_has_the_perplexity_of_its_vocabulary_size(learned):
     outputs = np.ones((2, 3, 50), np.float32)
     weights = np.array([[1, 1, 0], [1, 0, 0]], np.float32)
     measured = TASK.measure(Batch({}, np.ones((2, 3), int), weights), outputs, learned)

@@ -58,7 +58,7 @@ def decode(assets, predict, **options):
 
 
 @pytest.mark.parametrize("length", [16, 64])
-def test_an_answer_is_found_in_whatever_window_it_stands(length):
+def test_an_answer_is_found_in_any_window(length):
     _, assets = learn(max_length=length)
     for made in decode(assets, fake(assets)):
         assert made["prediction"] == "tea" and made["evidence"] == "Ruth likes tea."
@@ -87,7 +87,7 @@ def test_measures_hold_what_the_threshold_is_tuned_on():
     assert better["f1"].mean() >= measured["f1"].mean()
 
 
-def test_training_targets_lie_on_the_answer_or_on_the_first_token():
+def test_training_targets_mark_the_answer_or_the_first_token():
     _, assets = learn(max_length=16)
     examples = TASK.encode(ROWS, assets)
     for seed in range(5):

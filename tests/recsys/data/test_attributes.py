@@ -72,7 +72,7 @@ def test_json_lines_with_late_columns(read):
     assert found.kinds == {"mood": "tags", "size": "vector"}
 
 
-def test_the_first_of_repeated_ids_counts_and_bad_lines_are_told(read):
+def test_the_first_of_repeated_ids_is_used_and_invalid_lines_are_reported(read):
     notes = []
     found = read("item,title\na,One\na,Two\n,Three\n", notes=notes)
     assert (found.ids, found.values["title"]) == (["a"], ["One"])
@@ -105,7 +105,7 @@ def test_movielens_files(read):
     }
 
 
-def test_pictures_are_found_beside_the_file_and_nowhere_else(read, tmp_path):
+def test_images_are_found_next_to_the_file_and_nowhere_else(read, tmp_path):
     (tmp_path / "shots").mkdir()
     (tmp_path / "shots" / "a.png").write_bytes(b"x")
     (tmp_path.parent / "secret.png").write_bytes(b"x")
@@ -114,7 +114,7 @@ def test_pictures_are_found_beside_the_file_and_nowhere_else(read, tmp_path):
     assert found.values["shot"] == [str(tmp_path / "shots" / "a.png"), None, None, None]
 
 
-def test_kinds_as_told(read):
+def test_kinds_as_given(read):
     content = "item,year,note,code\na,1999,red,1\nb,2000,red,2\n"
     found = read(content, given_kinds=["year=tags", "note=text", "code=none"])
     assert found.kinds == {"year": "tags", "note": "text"}
@@ -139,7 +139,7 @@ def test_codes_with_leading_zeros_are_tags_and_no_numbers():
     assert guess_kind(["0.9", "10", "0"]) == "number"
 
 
-def test_a_picture_whose_path_is_no_text_is_missing(read, tmp_path):
+def test_a_image_whose_path_is_no_text_is_missing(read, tmp_path):
     (tmp_path / "caf\udce9.png").write_bytes(b"x")
     (tmp_path / "b.png").write_bytes(b"x")
     found = read("item,shot\n1,café.png\n2,b.png\n")

@@ -58,7 +58,7 @@ def rows(path: Path) -> list[dict[str, str]]:
         return list(csv.DictReader(file))
 
 
-def test_only_picture_and_text_together_tell_the_taste(multimodal) -> None:
+def test_only_image_and_text_together_tell_the_taste(multimodal) -> None:
     best = multimodal[1]["best_recall_at_10"]
     assert best["both"] > 2 * best["sum"] > 2 * max(best["picture"], best["text"])
 

@@ -182,7 +182,7 @@ def test_files_without_training():
         split(log(("a", "1"), ("b", "2"), splits=["test", "test"]))
 
 
-def test_the_protocol_is_told_in_words():
+def test_the_protocol_is_given_in_words():
     assert describe_protocol(LOG, RecommendReading(), shares=SHARES) == (
         "leave-one-out by time, ties by file order;"
         " test histories hold training and validation events; full ranking"
@@ -195,7 +195,7 @@ def test_the_protocol_is_told_in_words():
 
 
 @pytest.mark.parametrize(("protocol", "grade"), [("ratio", "warning"), ("time", "ok")])
-def test_a_time_leak_is_told(protocol, grade):
+def test_a_time_leak_is_reported(protocol, grade):
     events = log(*((f"u{user}", f"{n}", n) for user in range(20) for n in range(20)))
     reading = RecommendReading(protocol=protocol)
     codes = split_events(events, reading, shares=SHARES, seed=0)
@@ -204,7 +204,7 @@ def test_a_time_leak_is_told(protocol, grade):
     assert (found.grade, found.details.get("events", 0)) == (grade, older)
 
 
-def test_ratings_are_not_ranked_and_sampling_is_told():
+def test_ratings_are_not_ranked_and_sampling_is_reported():
     assert describe_protocol(LOG, RateReading(), shares=SHARES).endswith("validation events")
     told = describe_protocol(LOG, RecommendReading(sampled_negatives=7), shares=SHARES)
     assert told.endswith("full ranking; sampled_* among 7 random items: not comparable with the"

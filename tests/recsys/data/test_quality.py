@@ -159,7 +159,7 @@ def test_items_that_the_items_file_lacks():
     assert (found.grade, found.details["count"]) == ("warning", 1)
 
 
-def test_popularity_is_told():
+def test_popularity_is_reported():
     found = faults(log("xy", "xz"), codes_of("..", ".."))["popularity"]
     assert found.details["top_10_percent"] == 0.5  # one item of three
 
@@ -173,14 +173,14 @@ def test_negative_ratings_are_warned_of():
     assert "--min-rating" in found["negative ratings"].message
 
 
-def test_a_held_out_event_with_the_time_of_one_before_it_is_told():
+def test_a_held_out_event_with_the_time_of_one_before_it_is_reported():
     events = log("xyz", "xyz", times=[1, 2, 2, 1, 2, 3])
     found = faults(events, codes_of("..t", "..t"))["tied times"]
     assert (found.grade, found.details["count"]) == ("warning", 1)
     assert "tied times" not in faults(events, codes_of("..t", "..t"), protocol="ratio")
 
 
-def test_ids_that_a_spreadsheet_rounded_are_told():
+def test_ids_that_a_spreadsheet_rounded_are_reported():
     gathered = EventLog()
     for item in ("1.23E+15", "1.24E+15", "7"):
         gathered.add({"user": "u", "item": item}, None)
@@ -188,7 +188,7 @@ def test_ids_that_a_spreadsheet_rounded_are_told():
     assert found.grade == "warning" and found.details["count"] == 2
 
 
-def test_ids_that_differ_in_case_or_leading_zeros_are_told():
+def test_ids_that_differ_in_case_or_leading_zeros_are_reported():
     gathered = EventLog()
     for user, item in (("7", "a"), ("007", "A"), ("8", "b")):
         gathered.add({"user": user, "item": item}, None)

@@ -77,7 +77,7 @@ def test_columns_by_name_and_number(write):
         read(source)
 
 
-def test_three_columns_without_names_are_told_by_the_size_of_the_third(write):
+def test_three_columns_without_names_are_detected_by_the_size_of_the_third(write):
     assert read(write("a.csv", "7,a,4\n7,b,2\n"))[0] == ("7", "a", 4.0)
     (row, _) = read_events(
         [write("b.csv", "7,a,1700000000\n7,b,1700000001\n")], RecommendReading(), note=ignore
@@ -287,7 +287,7 @@ def test_which_number_is_the_month_is_looked_for_beyond_the_first_rows(write):
     assert rows[1].fields["time"] == read_time("2001-01-02")[0]
 
 
-def test_dates_that_can_be_read_in_two_ways_are_told(write):
+def test_dates_that_can_be_read_in_two_ways_are_reported(write):
     source = write("a.csv", "user,item,date\nu,i,03/04/2001\n")
     findings = []
     (row,) = read_events([source], RecommendReading(), note=ignore, findings=findings)
@@ -312,7 +312,7 @@ def test_decimal_commas_of_ratings(write):
     assert [row.fields["rating"] for row in rows] == [4.5, 3.0]
 
 
-def test_a_column_of_dates_that_is_not_taken_is_told(write):
+def test_a_column_of_dates_that_is_not_taken_is_reported(write):
     content = "t_dat,customer_id,article_id,price\n2018-09-20,c1,0108775015,0.05\n"
     source = write("a.csv", content)
     findings = []
@@ -335,7 +335,7 @@ def test_a_missing_user_or_item_is_refused(write, word):
         assert kept[0].fields["user"] == word
 
 
-def test_a_column_of_yes_and_no_that_is_not_taken_is_told(write):
+def test_a_column_of_yes_and_no_that_is_not_taken_is_reported(write):
     source = write("a.csv", "user,item,is_click\nu,i,1\nu,j,0\n")
     findings = []
     list(read_events([source], RecommendReading(), note=ignore, findings=findings))

@@ -115,7 +115,7 @@ def test_nothing_but_refusals(arrange):
     assert arrange(refused)[1] == [refused]
 
 
-def test_tables_beside_the_rows(arrange, tmp_path):
+def test_tables_next_to_the_rows(arrange, tmp_path):
     items = tmp_path / "items.csv"
     items.write_text("item,title,tags,price\nz,Zebra,a|b,3\nnew,Novelty,a,\nx,Xylophone,,2.5\n")
     users = tmp_path / "users.csv"
@@ -211,7 +211,7 @@ def test_options_that_need_the_items_file(arrange):
         arrange(*LOG, item_kinds=["title=text"])
 
 
-def test_what_only_a_part_of_the_events_has_is_told(arrange):
+def test_what_only_a_part_of_the_events_has_is_reported(arrange):
     arranger, _ = arrange(("ann", "x", 3.0), ("ann", "y"), ("bob", "x", 1.0))
     found = {finding.check: finding for finding in arranger.findings()}
     assert found["ratings of events"].grade == "warning"

@@ -42,7 +42,7 @@ def test_the_best_come_first_with_scores_and_titles(ask):
     }
 
 
-def test_what_the_user_has_had_is_left_out_unless_asked_for(ask):
+def test_what_the_user_has_had_is_left_out_unless_requested(ask):
     assert items(ask({"user": "ann"})) == "edc"
     assert items(ask({"user": "ann"}, exclude_seen=False)) == "edcba"
 

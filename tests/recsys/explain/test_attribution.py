@@ -46,7 +46,7 @@ def test_what_was_seen_is_not_what_is_explained(make_assets):
     assert explain_recommendation(row, linear, make_assets())["prediction"] == "c"
 
 
-def test_who_has_had_everything_is_told_so(make_assets):
+def test_who_has_had_everything_is_reported_so(make_assets):
     everything = {"history": list("abcde")}
     with pytest.raises(UsageError, match="has already had every item.*--target"):
         explain_recommendation(everything, linear, make_assets())

@@ -111,7 +111,7 @@ def test_counts_that_claim_more_than_the_file_holds_are_refused(make_assets, tmp
         load_log_assets(tmp_path)
 
 
-def test_rows_of_another_catalogue_are_told_apart(make_assets, tmp_path):
+def test_rows_of_another_catalogue_are_distinguished(make_assets, tmp_path):
     assets, path = make_assets(), tmp_path / "items.parquet"
     write_table(path, assets.attributes.slice(0, 3))
     check_catalogue(path, assets)

@@ -114,7 +114,7 @@ def test_masking_leaves_the_rows_as_they_are(make_assets):
 
 
 @pytest.mark.parametrize("seed", range(10))
-def test_sets_are_a_users_events_beside_others(batch_of, seed):
+def test_sets_are_a_users_events_next_to_others(batch_of, seed):
     told = {"batches": "sets", "settings": {"negatives": 3}}
     batch = batch_of(row("ann", [0, 1]), row("bob", [4]), seed=seed, **told)
     assert batch.inputs["positives"].tolist() == [[A, B], [E, 0]]
@@ -135,7 +135,7 @@ def test_negatives_are_all_other_items_with_training_events(batch_of, kind):
     assert 0.4 < np.mean(negatives == C) < 0.6
 
 
-def test_a_user_who_has_had_everything_is_beside_anything(batch_of):
+def test_a_user_who_has_had_everything_is_next_to_anything(batch_of):
     told = {"batches": "sets", "settings": {"negatives": 200}}
     negatives = batch_of(row("ann", range(5)), seed=0, **told).inputs["negatives"]
     assert set(negatives.flat) == {A, B, C, E}

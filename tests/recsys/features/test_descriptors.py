@@ -36,7 +36,7 @@ def cosine(a, b):
     return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
 
 
-def test_pictures_of_one_colour_are_more_alike_than_others(tmp_path):
+def test_images_of_one_colour_are_more_alike_than_others(tmp_path):
     red, red_too, green = (
         describe_image(picture(tmp_path / f"{seed}.png", colour, seed))
         for seed, colour in enumerate([(200, 40, 40), (190, 50, 45), (40, 180, 60)])
@@ -45,7 +45,7 @@ def test_pictures_of_one_colour_are_more_alike_than_others(tmp_path):
     assert cosine(red, green) < 0.3
 
 
-def test_a_picture_says_where_it_is_light(tmp_path):
+def test_a_image_says_where_it_is_light(tmp_path):
     pixels = np.zeros((200, 100), np.uint8)
     pixels[:100] = 255
     cv2.imwrite(str(tmp_path / "a.png"), pixels)
@@ -63,7 +63,7 @@ def test_size_hardly_matters(tmp_path):
     assert cosine(*(describe_image(tmp_path / name) for name in ("a.png", "b.png"))) > 0.98
 
 
-def test_a_picture_one_pixel_wide_has_a_description(tmp_path):
+def test_a_image_one_pixel_wide_has_a_description(tmp_path):
     described = describe_image(picture(tmp_path / "a.png", (9, 9, 9), size=(3000, 1)))
     assert np.isfinite(described).all()
 
@@ -113,7 +113,7 @@ def test_only_the_first_minute_is_heard(tmp_path):
     )
 
 
-def test_broken_files_are_told_of_and_their_rows_are_zero(tmp_path):
+def test_broken_files_are_reported_of_and_their_rows_are_zero(tmp_path):
     good = str(picture(tmp_path / "good.png", (200, 0, 0)))
     (tmp_path / "broken.png").write_bytes(b"hello")
     paths = [None, good, str(tmp_path / "broken.png"), str(tmp_path / "missing.png")]

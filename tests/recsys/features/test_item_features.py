@@ -65,7 +65,7 @@ def test_a_rare_tag_weighs_more():
     np.testing.assert_allclose(sorted(feature[2]), expected, rtol=1e-6)
 
 
-def test_tags_are_the_same_whatever_their_case():
+def test_tags_are_the_same_regardless_of_their_case():
     alike = cosines(item_features(TABLE, KINDS)["genres"])
     assert 0 < alike[0, 1] < 1
     assert alike[0, 2] == 0
@@ -153,7 +153,7 @@ def test_words_come_of_any_text(text):
         ("poster", ["poster_vector"]),
     ],
 )
-def test_features_are_those_asked_for_in_the_order_of_the_table(wanted, names):
+def test_features_are_those_requested_in_the_order_of_the_table(wanted, names):
     assert list(item_features(TABLE, KINDS, wanted=wanted)) == names
 
 
@@ -167,7 +167,7 @@ def test_audio_without_vectors_cannot_be_compared():
         item_features(TABLE, KINDS, wanted="clip")
 
 
-def test_what_no_item_has_is_passed_over_unless_it_was_asked_for():
+def test_what_no_item_has_is_passed_over_unless_it_was_requested():
     table = pa.table({"title": pa.array([None, None], pa.string()), "year": [1.0, 2.0]})
     kinds = {"title": "text", "year": "number"}
     assert list(item_features(table, kinds)) == ["year"]

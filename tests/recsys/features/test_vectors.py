@@ -53,7 +53,7 @@ class Heard:
         yield from items
 
 
-def test_an_encoder_that_is_told_reads_its_attribute(catalogue, embed):
+def test_an_encoder_that_is_reported_reads_its_attribute(catalogue, embed):
     heard = Heard()
     add_vectors(catalogue, ["title=runs/words"], embed, heard)
     table, kinds = read_table(catalogue)
@@ -63,7 +63,7 @@ def test_an_encoder_that_is_told_reads_its_attribute(catalogue, embed):
     assert "title: vectors of 2 of 3 items" in heard.notes
 
 
-def test_pictures_without_an_encoder_are_described(catalogue, embed):
+def test_images_without_an_encoder_are_described(catalogue, embed):
     heard = Heard()
     add_vectors(catalogue, [], embed, heard)
     table, kinds = read_table(catalogue)
@@ -75,7 +75,7 @@ def test_pictures_without_an_encoder_are_described(catalogue, embed):
     assert "gone.png" in warning
 
 
-def test_a_picture_may_be_encoded_instead(catalogue, embed):
+def test_a_image_may_be_encoded_instead(catalogue, embed):
     add_vectors(catalogue, ["poster=net"], embed, Heard())
     assert embed.asked == [("net", "picture")]
     assert len(read_table(catalogue)[0].column("poster_vector")[0]) == 2
@@ -107,7 +107,7 @@ def test_a_wrong_encoder_is_named(catalogue, embed, told, words):
     assert words in raised.value.line
 
 
-def test_an_encoder_without_an_items_file_is_told_so(tmp_path, embed):
+def test_an_encoder_without_an_items_file_is_reported_so(tmp_path, embed):
     path = tmp_path / "items.parquet"
     write_table(path, pyarrow.table({"item": ["a"]}), {})
     with pytest.raises(UsageError, match="the items have no attributes.*--items"):

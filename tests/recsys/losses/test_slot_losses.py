@@ -90,7 +90,7 @@ def test_beta_goes_from_plain_to_calibrated():
     assert gbce_beta(negatives=500, items=101, calibration=1.0) == pytest.approx(1.0)
 
 
-def test_ratings_are_judged_in_units_of_their_spread():
+def test_ratings_are_evaluated_in_units_of_their_spread():
     loss = RatingLoss(scale=2.0)
     found = loss(np.array([[5.0, 1.0]]), np.array([[1.0, 9.0]]), np.array([[1.0, 0.0]]))
     assert float(found) == pytest.approx(4.0)

@@ -28,7 +28,7 @@ def test_seen_items_take_no_place(make_assets):
     assert kept["lengths"].tolist() == [2, 1, 0]
 
 
-def test_a_stranger_is_judged_by_what_predict_would_say(make_assets):
+def test_a_stranger_is_evaluated_by_what_predict_would_say(make_assets):
     kept = measured(make_assets())  # counts are a 3, b 1, c 2, d 0, e 1
     assert kept["numbers"][2, :5].tolist() == [0, 2, 1, 4, 3]
 
@@ -44,7 +44,7 @@ def test_metrics_lists_and_groups(make_assets):
     assert evaluation.per_row.tolist() == pytest.approx([1 / 2, 1, 1 / np.log2(3)])
 
 
-def test_rows_without_a_target_are_told(make_assets):
+def test_rows_without_a_target_are_reported(make_assets):
     rows = [*ROWS[:2], ROWS[2] | {"targets": []}]
     assets = make_assets(sampled_negatives=1)
     evaluation = evaluate_lists(measured(assets, rows), assets, resamples=0, seed=0)
@@ -53,7 +53,7 @@ def test_rows_without_a_target_are_told(make_assets):
         evaluate_lists(measured(assets, rows[2:], SCORES[2:]), assets, resamples=0, seed=0)
 
 
-def test_sampled_figures_come_last_and_only_where_asked_for(make_assets):
+def test_sampled_figures_come_last_and_only_where_requested(make_assets):
     assets = make_assets(sampled_negatives=3)
     kept = measured(assets)
     # So few items that all others are drawn: c is third of ann's three, e first of bob's four.

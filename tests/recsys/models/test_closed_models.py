@@ -139,7 +139,7 @@ def test_padding_and_neighbours_in_a_batch_change_nothing(models, name):
 
 
 @pytest.mark.parametrize("name", MODELS)
-def test_an_empty_history_has_an_answer(models, name):
+def test_an_empty_history_has_a_prediction(models, name):
     found = outputs(models[name], np.zeros((1, ITEMS)))
     assert found.shape == (1, ITEMS)
     assert np.isfinite(found).all()

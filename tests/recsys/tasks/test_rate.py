@@ -23,13 +23,13 @@ def stored(targets, ratings):
             "target_ratings": ratings}  # fmt: skip
 
 
-def test_an_answer_is_a_rating_on_the_scale_of_training(assets):
+def test_a_prediction_is_a_rating_on_the_scale_of_training(assets):
     batch = batch_of(assets, *({"user": "ann", "item": item} for item in "cde"))
     answers = TASK.decode(batch, np.array([[3.14159], [7.0], [-2.0]]), assets)
     assert answers == [{"prediction": 3.1416}, {"prediction": 5.0}, {"prediction": 1.0}]
 
 
-def test_what_is_unknown_is_said(assets):
+def test_what_is_unknown_is_reported(assets):
     batch = batch_of(
         assets,
         {"user": "ann", "item": "zz"},

@@ -169,7 +169,7 @@ def test_info_without_reading(save):
     assert (info.sample_rate_hz, info.channels, info.seconds) == (RATE, 1, 2.0)
 
 
-def test_a_stored_sound_comes_back():
+def test_a_stored_sound_is_restored():
     samples = tone()
     again, rate = decode_audio(encode_audio(samples, RATE))
     assert rate == RATE

@@ -128,14 +128,14 @@ def test_a_gate_that_is_open_changes_nothing(length):
     np.testing.assert_allclose(nearly, samples, atol=1e-5)
 
 
-def test_nothing_is_done_that_was_not_asked_for():
+def test_nothing_is_done_that_was_not_requested():
     samples = speech(1) + np.float32(0.1)
     found, cut_s = clean(clip(samples), AudioReading())
     np.testing.assert_array_equal(found, samples)
     assert cut_s == 0
 
 
-def test_everything_that_was_asked_for_is_done():
+def test_everything_that_was_requested_is_done():
     samples = np.concatenate([silence(1), speech(1), silence(1)]) * 0.5 + 0.1
     reading = AudioReading(
         remove_dc=True, trim_silence=True, reduce_noise_db=12.0, loudness_dbfs=-23.0

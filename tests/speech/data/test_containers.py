@@ -75,7 +75,7 @@ def test_a_file_that_is_cut_short_is_refused(tmp_path, name, format):
         read_audio(path, sample_rate_hz=RATE)
 
 
-def test_a_video_without_sound_says_so(tmp_path):
+def test_a_video_without_sound_reports_it(tmp_path):
     import av
 
     path = tmp_path / "silent.mp4"

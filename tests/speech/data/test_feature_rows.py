@@ -59,7 +59,7 @@ def test_a_list_or_an_archive_is_a_source(data, name):
     assert [row.fields["seconds"] for row in rows] == [0.2, 0.3, 0.1]
 
 
-def test_audio_is_preferred_unless_features_are_asked_for(data, save_sound):
+def test_audio_is_preferred_unless_features_are_requested(data, save_sound):
     save_sound("train/u1.wav")
     (data / "wav.scp").write_text("u1 u1.wav\n")
     notes = []

@@ -83,7 +83,7 @@ def test_a_row_stores_a_matrix_as_bytes(tmp_path):
 @given(
     arrays.arrays(np.float32, arrays.array_shapes(min_dims=2, max_dims=2, min_side=0, max_side=9))
 )
-def test_every_shape_comes_back(matrix):
+def test_every_shape_is_restored(matrix):
     np.testing.assert_array_equal(decode_matrix(encode_matrix(matrix)), matrix)
 
 

@@ -78,7 +78,7 @@ def test_speakers_whom_training_hears_too(row):
     assert "validation (see --validation-speakers) and test" in found.message
 
 
-def test_speakers_that_validation_shares_are_told_where_test_has_its_own(row):
+def test_speakers_that_validation_shares_are_reported_where_test_has_its_own(row):
     speakers = [("ann", "train"), ("ann", "validation"), ("ben", "test")]
     rows = [(row(n, speaker=speaker), split) for n, (speaker, split) in enumerate(speakers)]
     found = finding(rows, "speakers")

@@ -237,7 +237,7 @@ def test_kaldi_data(save_sound, write, tmp_path, voice):
     assert [row.line for row in rows] == [1, 2, 3, 4, 5, 6]
 
 
-def test_transcripts_in_files_beside_the_sounds(save_sound, write, tmp_path):
+def test_transcripts_in_files_next_to_the_sounds(save_sound, write, tmp_path):
     save_sound("a.wav")
     save_sound("b.wav")
     write("a.txt", "hello\nthere\n")
@@ -302,7 +302,7 @@ def test_a_tensorflow_data_set(monkeypatch):
     assert notes[0] == "tfds:x[test]: the sample rate is not declared, assuming 16000"
 
 
-def test_answers_know_where_a_trimmed_sound_began(save_sound, voice):
+def test_predictions_know_where_a_trimmed_sound_began(save_sound, voice):
     path = save_sound("a.wav", np.concatenate([np.zeros(8000), voice(1.0), np.zeros(8000)]))
     (row,) = rows_of(path, labelled=False, trim_silence=True)
     assert row.fields["start"] == pytest.approx(0.9, abs=0.03)
@@ -333,7 +333,9 @@ def test_stored_rows_are_read_by_tensorflow_datasets_alone(save_sound, tmp_path)
     assert (len(samples), rate, stored["label"]) == (4000, 8000, b"yes")
 
 
-def test_labels_and_speakers_that_look_alike_are_one_and_missing_ones_are_told(write, save_sound):
+def test_labels_and_speakers_that_look_alike_are_one_and_missing_ones_are_reported(
+    write, save_sound
+):
     save_sound("a.wav")
     source = write(
         "a.csv",

@@ -59,12 +59,12 @@ def test_stops_after_a_silence_once_something_was_heard(tmp_path):
     assert (len(samples), rate) == (facts["seconds"] * RATE, RATE)
 
 
-def test_speech_without_a_pause_goes_on_until_its_longest(tmp_path):
+def test_speech_without_a_pause_continues_until_its_longest(tmp_path):
     facts = saved(tmp_path / "a.flac", blocks(*[0.1] * 40), seconds=2.0)
     assert (facts["stopped"], facts["seconds"]) == ("--seconds 2", 2.0)
 
 
-def test_silence_alone_never_stops_where_that_is_asked_for(tmp_path):
+def test_silence_alone_never_stops_where_that_is_requested(tmp_path):
     heard = blocks(*[0.1] * 5, *[0.001] * 60)
     facts = saved(tmp_path / "a.ogg", heard, stop_after=0.0)
     assert (facts["stopped"], facts["seconds"]) == ("the device stopped sending", 6.5)
@@ -97,7 +97,7 @@ def test_the_meter_shows_the_level(tmp_path):
     assert told.levels == ["[" + "-" * 20 + "] -60 dBFS", "[" + "#" * 18 + "-" * 2 + "] -6 dBFS"]
 
 
-def test_silent_and_clipped_recordings_are_told(tmp_path):
+def test_silent_and_clipped_recordings_are_reported(tmp_path):
     told = Told()
     saved(tmp_path / "a.wav", blocks(0.0, 0.0), told)
     saved(tmp_path / "b.wav", [np.ones(800, np.float32)], told)

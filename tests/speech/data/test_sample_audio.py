@@ -37,7 +37,7 @@ def test_every_row_is_a_sound(name, content, rows):
 
 
 @pytest.mark.parametrize(("name", "rows"), [("commands_new.csv", 20), ("requests_new.csv", 6)])
-def test_rows_to_predict_have_no_answer(name, rows):
+def test_rows_to_predict_have_no_label(name, rows):
     found = read(name, "label", labelled=False)
     assert len(found) == rows
     assert set(found[0].record) == {"id", "audio", "start", "end"}

@@ -63,7 +63,7 @@ def splits(path, **options):
     return {row.fields["speaker"]: row.split for row in rows}, notes
 
 
-def test_keywords_hold_out_whole_speakers_unless_told(table):
+def test_keywords_hold_out_whole_speakers_by_default(table):
     by_speaker, notes = splits(table)
     assert sorted(map(str, by_speaker.values())) == ["test", *["train"] * 4, "validation"]
     assert any("--split-by recording" in note for note in notes)

@@ -135,7 +135,7 @@ def test_phones_become_the_words_of_the_lexicon():
     assert beam_search(some, units)[0].text == "AH T UW"
 
 
-def test_subwords_are_joined_whatever_their_cut():
+def test_subwords_are_joined_regardless_of_their_cut():
     units = Units("subword", ("<blank>", "▁", "▁ab", "a", "b"))
     some = np.log(np.array([[0.02, 0.3, 0.6, 0.04, 0.04], [0.5, 0.1, 0.1, 0.2, 0.1]]))
     wanted = texts_by_probability(some, units)

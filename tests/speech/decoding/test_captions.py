@@ -29,7 +29,7 @@ def test_srt_numbers_its_captions_through():
     )
 
 
-def test_a_resumed_srt_goes_on_with_the_next_number():
+def test_a_resumed_srt_continues_with_the_next_number():
     first, second = SrtLines(), SrtLines()
     whole = SrtLines().format(ROWS)
     begun = first.format(ROWS[:1])
@@ -60,7 +60,7 @@ def test_ctm_has_a_word_a_line():
     )
 
 
-def test_a_column_of_the_users_own_is_not_taken_for_the_answer():
+def test_a_column_of_the_users_own_is_not_taken_for_the_prediction():
     row = {
         "id": "a b",
         "words": "two of them",

@@ -68,7 +68,7 @@ def test_many_texts_are_scored_at_once_and_none_twice():
     assert len(scorer.texts) > 3 * scorer.calls
 
 
-def test_words_spelled_alike_are_told_apart():
+def test_words_spelled_alike_are_distinguished():
     units = Units("phone", ("<blank>", "AH", "T", "UW"))
     lexicon = spoken_lexicon({"b": [("T", "UW")], "ab": [("T", "UW")], "a": [("AH",)]})
     some = steps(6, 4, 1)

@@ -30,7 +30,7 @@ def test_kaldiio_reads_the_archive_and_its_list(tmp_path):
     np.testing.assert_allclose(vector, SCORES[0], atol=1e-5)
 
 
-def test_a_resumed_archive_goes_on_with_the_number_of_the_row():
+def test_a_resumed_archive_continues_with_the_number_of_the_row():
     lines = ArkLines()
     lines.format(ROWS[:2])
     resumed = ArkLines()

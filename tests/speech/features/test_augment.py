@@ -27,7 +27,7 @@ def rng(seed=0):
     return np.random.default_rng(seed)
 
 
-def test_nothing_asked_for_changes_nothing(voice):
+def test_no_options_change_nothing(voice):
     np.testing.assert_array_equal(augment_audio(voice(), 8000, NOTHING, rng=rng()), voice())
     features = rng().standard_normal((30, 8)).astype(np.float32)
     np.testing.assert_array_equal(mask_features(features, NOTHING, rng=rng()), features)
@@ -167,7 +167,7 @@ def test_another_vocal_tract_moves_a_peak_between_filters():
     assert 16 <= min(peaks) < 19 < 21 < max(peaks) <= 25
 
 
-def test_nothing_is_warped_unless_asked():
+def test_nothing_is_warped_by_default():
     features = np.ones((5, 4), "float32")
     same = warp_features(features, AugmentOptions(), rng=np.random.default_rng(0))
     assert np.array_equal(same, features)

@@ -107,7 +107,7 @@ def test_as_many_frames_as_counted(samples, frame_ms, shift_ms, snip):
 
 @pytest.mark.parametrize("kind", ["fbank", "mfcc", "plp", "spectrogram"])
 @pytest.mark.parametrize("extra", [{}, {"pitch": True, "deltas": 2}])
-def test_size_is_told_beforehand_and_silence_gives_numbers(kind, extra):
+def test_size_is_reported_beforehand_and_silence_gives_numbers(kind, extra):
     settings = FeatureSettings(features=kind, **extra)
     found = features(np.zeros(4000, np.float32), settings)
     assert found.shape == (23, feature_size(settings))

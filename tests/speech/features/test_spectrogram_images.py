@@ -39,7 +39,7 @@ def test_a_high_tone_that_follows_a_low_one_stands_right_and_above():
 
 
 @pytest.mark.parametrize("samples", [0, 10, 80, 800_000])
-def test_any_length_gives_a_picture_of_bounded_size(samples):
+def test_any_length_gives_a_image_of_bounded_size(samples):
     found = pixels(spectrogram_png(np.zeros(samples, np.float32), 16000))
     assert found.shape[0] == HEIGHT
     assert 1 <= found.shape[1] <= WIDEST

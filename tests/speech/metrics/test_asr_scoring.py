@@ -53,7 +53,7 @@ def test_counts_by_kind_add_up_as_in_jiwer(pairs):
     assert found.metrics["wer"].value == pytest.approx(theirs.wer)
 
 
-def test_tables_tell_where_the_errors_are():
+def test_tables_show_where_the_errors_are():
     tables = score_recognition(measured(), UNITS).details["tables"]
     assert tables["Errors"][0] == {
         "of": "words", "substitutions": 1, "deletions": 1, "insertions": 2, "length": 11,
@@ -77,7 +77,7 @@ def test_a_single_speaker_needs_no_table():
     ]
 
 
-def test_units_that_training_never_saw_are_told():
+def test_units_unseen_in_training_are_reported():
     found = score_recognition(measured(said=["call zoe", "x", "x x", "ok"]), UNITS)
     assert found.details["tables"]["Not seen in training"] == [
         {"unit": "x", "times": 3}, {"unit": "z", "times": 1}, {"unit": "k", "times": 1},

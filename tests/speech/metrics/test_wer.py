@@ -27,7 +27,7 @@ def test_each_kind_of_error_is_counted():
     assert errors.rate == pytest.approx(3 / 5)
 
 
-def test_an_alignment_names_what_was_heard_for_what():
+def test_an_alignment_shows_substitutions():
     steps = align(words("one two three"), words("one too three four"))
     assert [(step.kind, step.reference, step.hypothesis) for step in steps] == [
         ("equal", "one", "one"),
@@ -88,7 +88,7 @@ def test_blanks_beyond_one_are_no_characters():
     assert characters(" a  b ") == ["a", " ", "b"]
 
 
-def test_an_empty_reference_is_right_only_if_nothing_was_heard():
+def test_an_empty_reference_matches_only_an_empty_hypothesis():
     assert count_errors([], []).rate == 0
     assert count_errors([], ["a", "b"]).rate == 1
 

@@ -149,7 +149,7 @@ def test_steps_are_the_frames_divided_by_frames_per_step(name):
         assert logits(backbone, batch(pad_to=frames)).shape[1] == -(-frames // each)
 
 
-def test_a_model_without_weights_of_its_own_says_so():
+def test_a_model_without_weights_of_its_own_reports_it():
     from aitk.speech.models import build_backbone
 
     with pytest.raises(UsageError, match="--from"):
@@ -159,7 +159,7 @@ def test_a_model_without_weights_of_its_own_says_so():
 @pytest.mark.parametrize(
     ("changed", "named"), [({"causal": True}, "later frames"), ({"subsampling": 3}, "is 3")]
 )
-def test_a_front_over_the_plane_says_what_it_cannot(changed, named):
+def test_unsupported_settings_of_a_front_over_the_plane_are_refused(changed, named):
     settings = dataclasses.replace(MODELS["conformer-plane"], **changed)
     with pytest.raises(UsageError, match=named):
         backbone_of("conformer", settings)
@@ -200,7 +200,7 @@ def test_a_causal_model_sees_nothing_beyond_its_chunk(name):
     assert np.abs(after[:, 6:] - before[:, 6:]).max() > 0.01
 
 
-def test_attention_by_distance_is_what_its_formula_says():
+def test_attention_by_distance_matches_its_formula():
     from aitk.speech.models.attention import RelativeSelfAttention, sinusoids
 
     layer = RelativeSelfAttention(2)

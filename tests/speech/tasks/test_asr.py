@@ -96,7 +96,7 @@ def test_rows_without_a_text_are_heard_as_well(assets):
     assert batch.targets is None
 
 
-def test_only_in_training_the_decoder_is_told_the_text():
+def test_the_decoder_reads_the_text_only_in_training():
     learned = learn(TINY["transformer"])
     examples = TASK.encode(ROWS[:2], learned)
     told = TASK.collate(examples, learned, rng=np.random.default_rng(0)).inputs["target_ids"]
@@ -112,7 +112,7 @@ def test_a_text_with_unknown_letters_is_not_learned_from(assets):
     assert batch.weights.tolist() == [0, 1]
 
 
-def test_what_training_cannot_use_is_told(assets):
+def test_unusable_training_rows_are_reported(assets):
     assert check_transcripts([("la ti", 0.6)], assets) == []
     notes = check_transcripts([("la ti", 0.6), ("zu", 0.6), ("la ti do la", 0.1)], assets)
     assert "1 transcripts are not used for training: parts of them have no unit" in notes[0]
@@ -121,7 +121,7 @@ def test_what_training_cannot_use_is_told(assets):
         check_transcripts([("la ti do la", 0.1)], assets)
 
 
-def test_prepare_refuses_what_nobody_can_say(tmp_path, save_sound):
+def test_prepare_refuses_transcripts_too_long_for_their_audio(tmp_path, save_sound):
     save_sound("a.wav")
     (tmp_path / "rows.csv").write_text(f"audio,text\na.wav,{'la ' * 40}\na.wav,la\n")
     items = list(
@@ -168,7 +168,7 @@ def test_a_causal_model_needs_features_that_are(assets):
         learn(dataclasses.replace(TINY["conformer"], normalise="utterance"))
 
 
-def test_a_search_that_is_asked_for_is_scored(assets, tmp_path):
+def test_a_search_that_is_requested_is_scored(assets, tmp_path):
     (tmp_path / "words.txt").write_text("la\nti\ndo\n")
     path = [number for unit in assets.units.encode("di") for number in (unit, 0)]
 
@@ -222,7 +222,7 @@ def test_a_stored_row_reads_back_the_same(tmp_path):
 
 
 @pytest.mark.parametrize("name", TINY)
-def test_every_model_answers_alike_alone_and_in_company(models, name):
+def test_predictions_do_not_depend_on_the_batch(models, name):
     from aitk.core.inference.predictors import KerasPredictor
 
     model, learned = models[name]
@@ -248,7 +248,7 @@ def test_every_model_answers_alike_alone_and_in_company(models, name):
     assert measured["took_s"].sum() > 0
 
 
-def test_answers_tell_the_time_in_the_recording(models):
+def test_predictions_have_times_in_the_recording(models):
     from aitk.core.inference.predictors import KerasPredictor
 
     model, learned = models["tcn"]

@@ -196,12 +196,12 @@ def test_equal_sounds_have_equal_keys():
     assert TASK.key(ROWS[0]) != TASK.key(ROWS[2])
 
 
-def test_one_label_is_nothing_to_tell_apart():
+def test_a_single_label_is_refused():
     with pytest.raises(DataError, match="only the label 'high'"):
         TASK.features({"labels": ["high"], "label_counts": {"train": {"high": 2}}})
 
 
-def test_word_models_are_fitted_and_tell_the_words_apart():
+def test_word_models_are_fitted_and_distinguish_the_words():
     settings = GmmHmmSettings(states=2, mixtures=1, iterations=4, coefficients=8, speeds=[0.9])
     learned = learn(settings)
     model = GMM_HMM.fit(settings, learned, ROWS, seed=0, reporter=Silent())
@@ -278,7 +278,7 @@ def test_an_explanation_points_at_the_tone(assets):
         TASK.explain(fields, predict, assets, target="higher")
 
 
-def test_an_answer_beyond_doubt_can_be_explained(assets):
+def test_a_prediction_beyond_doubt_can_be_explained(assets):
     samples = np.concatenate([np.zeros(1600), tone(2200, 0.2), np.zeros(1600)]).astype("float32")
     fields = dict(ROWS[0], audio=encode_audio(samples, RATE))
 

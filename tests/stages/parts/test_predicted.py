@@ -80,7 +80,7 @@ def test_parts_join_on_stdout(onnx_run, rows, tmp_path):
     assert "".join(written).encode() == due
 
 
-def test_an_interrupted_part_goes_on(onnx_run, rows, tmp_path, monkeypatch):
+def test_an_interrupted_part_continues(onnx_run, rows, tmp_path, monkeypatch):
     for number in (1, 2):
         part(onnx_run, rows, tmp_path / "whole.csv", f"{number}/2")
     due = (tmp_path / "whole.csv.2-of-2").read_text()

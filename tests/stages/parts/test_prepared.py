@@ -160,7 +160,7 @@ def test_refused_rows_of_all_parts_count_together(asked, tmp_path):
 
 
 @pytest.mark.parametrize("text", ["0/2", "3/2", "1", "1/0", "a/b", "1/2/3", ""])
-def test_what_is_no_part_cannot_be_asked_for(text):
+def test_invalid_part_numbers_are_refused(text):
     with pytest.raises(UsageError):
         parse_part(text)
 

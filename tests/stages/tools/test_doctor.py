@@ -34,7 +34,7 @@ def test_something_required_missing_exits_4_with_the_command(machine) -> None:
     assert outcome.facts["advice"] == ["pip install 'tokenizers>=0.23.3'"]
 
 
-def test_a_missing_extra_is_told_and_is_no_fault(machine) -> None:
+def test_a_missing_extra_is_reported_without_an_error(machine) -> None:
     machine.append(Package("sounddevice", ">=0.5", None, "mic", "missing"))
     outcome = doctor(reporter=Silent())
     assert outcome.exit_code == 0
@@ -46,7 +46,7 @@ def test_a_tensorflow_that_does_not_start_is_a_fault(machine, monkeypatch) -> No
     assert "no libfoo" in (doctor(reporter=Silent()).broken or "")
 
 
-def test_json_tells_what_is_broken(aitk, machine) -> None:
+def test_json_lists_what_is_broken(aitk, machine) -> None:
     machine.append(Package("nltk", ">=3.10", "2.0", None, "too old"))
     result = aitk("doctor", "--json")
     assert result.code == 4

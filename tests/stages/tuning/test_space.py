@@ -37,7 +37,7 @@ def spaces(names, *space, training=None, settings=None):
     )
 
 
-def test_a_budget_in_minutes_asks_which_model_to_use():
+def test_a_budget_in_minutes_searches_all_models():
     assert models() == ["bag"]
     assert models(minutes=5) == models(models="all")
     assert set(models(minutes=5)) < set(CLASSIFY.models)  # those that wrap weights from elsewhere

@@ -98,7 +98,7 @@ def test_halving_gives_up_the_worse_but_never_the_defaults(tmp_path):
     assert states[0] == COMPLETE and set(states[3:]) == {PRUNED}
 
 
-def test_failed_trials_count_and_are_told(tmp_path):
+def test_failed_trials_count_and_are_reported(tmp_path):
     study = Study(tmp_path, plan(trials=2))
     with study.claim() as claim:
         study.finish(claim, FAILED, None, {"reason": "out of memory"})

@@ -123,7 +123,7 @@ def test_pycocotools_reads_it(rows, painted, tmp_path):
     assert region["bbox"] == [0, 0, 15, 10]
 
 
-def test_rows_that_know_nothing_of_boxes_get_no_file(rows, painted, tmp_path):
+def test_rows_without_boxes_get_no_file(rows, painted, tmp_path):
     rows["train"][1] |= {"boxes_known": 0, "label": "x", "mask": b""}
     export(rows, tmp_path / "out", "yolo")
     assert not (tmp_path / "out/labels/train/1_2.txt").exists()
@@ -142,7 +142,7 @@ def test_an_image_on_its_side_is_written_upright(rows, tmp_path):
     assert stored.shape[:2] == (20, 30)
 
 
-def test_what_cannot_be_exported_is_said(rows, painted, tmp_path):
+def test_what_cannot_be_exported_is_reported(rows, painted, tmp_path):
     with pytest.raises(DataError, match="neither boxes nor masks"):
         export(rows, tmp_path / "a", "coco", boxes=())
     row = masked(painted, (1, 0), ())

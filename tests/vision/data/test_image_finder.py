@@ -39,12 +39,12 @@ def test_an_image_of_the_very_name_wins_over_another_spelling():
     assert find("a%20b.jpg", "a b.jpg", "a%20b.jpg") == "a%20b.jpg"
 
 
-def test_images_beside_the_file_come_first():
+def test_images_next_to_the_file_come_first():
     assert find("1.jpg", "a/1.jpg", "b/images/1.jpg", folder="b") == "b/images/1.jpg"
     assert find("1.jpg", "1.jpg", "images/1.jpg") == "1.jpg"
 
 
-def test_an_image_that_is_missing_beside_the_file_is_not_taken_from_elsewhere():
+def test_an_image_that_is_missing_next_to_the_file_is_not_taken_from_another_source():
     with pytest.raises(DataError, match=r"no image 1.jpg next to .* only b/1.jpg"):
         find("1.jpg", "a/2.jpg", "b/1.jpg", folder="a", others=["2.jpg"])
 
@@ -61,6 +61,6 @@ def test_an_ambiguous_name_is_refused():
         find("1.jpg", "a/1.jpg", "b/1.jpg")
 
 
-def test_a_file_in_a_folder_of_annotations_means_the_images_next_to_it():
+def test_a_file_in_an_annotation_folder_refers_to_the_images_next_to_it():
     images = ("a/images/1.jpg", "b/images/1.jpg")
     assert find("1.jpg", *images, folder="b/annotations") == "b/images/1.jpg"

@@ -173,13 +173,13 @@ def test_large_images_are_shrunk(save, tmp_path):
     assert rows[2].fields["image"] == (tmp_path / "cat/3.png").read_bytes()
 
 
-def test_a_folder_without_images_is_said_so(save, tmp_path):
+def test_a_folder_without_images_is_reported(save, tmp_path):
     save("notes.txt", "nothing here")
     with pytest.raises(DataError, match="holds no image"):
         read(tmp_path)
 
 
-def test_a_link_that_leads_out_is_followed_only_where_the_user_says_so(save, tmp_path):
+def test_a_link_to_the_outside_is_followed_only_on_request(save, tmp_path):
     save("more/2.png"), save("in/cat/1.png")
     (tmp_path / "in/cat/2.png").symlink_to(tmp_path / "more/2.png")
     (tmp_path / "in/dog").symlink_to(tmp_path / "more")
@@ -199,7 +199,7 @@ def test_a_linked_folder_is_read_and_a_loop_is_not_followed(save, tmp_path):
     assert row.fields["name"] == "cat/1.png"
 
 
-def test_files_that_no_row_comes_from_are_counted_by_kind(save, tmp_path):
+def test_unused_files_are_counted_by_kind(save, tmp_path):
     save("in/cat/1.png"), save("in/cat/2.heic", "x"), save("in/cat/3.jpg_large", "x")
     save("in/README.md", "x"), save("in/cat/Thumbs.db", "x")
     counts = ReadingCounts()

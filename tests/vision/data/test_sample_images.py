@@ -68,7 +68,7 @@ def test_every_row_is_read(name, rows):
         ("wear_new", 16),
     ],
 )  # fmt: skip
-def test_rows_to_predict_have_no_answer(name, rows):
+def test_rows_to_predict_have_no_label(name, rows):
     found = read(name, labelled=False)
     assert len(found) == rows
     assert set(found[0].record) == {"image"}

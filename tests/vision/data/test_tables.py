@@ -143,7 +143,7 @@ def test_a_table_on_stdin(save, tmp_path, monkeypatch):
     assert row.fields["name"] == "1.png"
 
 
-def test_a_table_without_what_is_due_is_said_so(save):
+def test_a_table_without_required_columns_is_reported(save):
     table = save("rows.csv", "file,colour\n1.png,red\n")
     with pytest.raises(DataError, match="which column is the label"):
         read(table, annotation_kinds={"label"})
@@ -189,5 +189,5 @@ def test_a_split_that_is_none_is_counted(save):
 
 
 @pytest.mark.parametrize(("crowd", "expected"), [(["0", "1"], [0, 1]), ([False, 1.0], [0, 1])])
-def test_crowd_may_be_told_in_words(crowd, expected):
+def test_crowd_may_be_given_in_words(crowd, expected):
     assert make_boxes([[0, 0, 1, 1]] * 2, ["a", "b"], crowd).crowd == tuple(expected)

@@ -37,7 +37,7 @@ def by_red(tiles):
 
 
 @given(st.integers(1, 70), st.integers(1, 70), st.integers(1, 9))
-def test_a_model_of_single_pixels_says_the_same_in_tiles(height, width, batch_size):
+def test_a_model_of_single_pixels_is_unchanged_by_tiles(height, width, batch_size):
     rng = np.random.default_rng(height * 100 + width)
     image = rng.integers(0, 3, (height, width, 3)).astype(np.uint8)
     mask, certainty = label_in_tiles(image, SIZE, by_red, batch_size=batch_size)
@@ -70,7 +70,7 @@ def test_scores_are_the_weighted_mean_of_the_tiles_over_a_pixel():
     assert (mask == (total / weight).argmax(axis=2)).mean() > 0.999
 
 
-def test_no_more_tiles_are_scored_at_once_than_asked():
+def test_tiles_are_scored_in_batches_of_the_given_size():
     seen = []
 
     def watched(tiles):
@@ -82,7 +82,7 @@ def test_no_more_tiles_are_scored_at_once_than_asked():
     assert max(shape[0] for shape in seen) == 3
 
 
-def test_a_small_image_stands_on_grey_with_void_around():
+def test_a_small_image_is_padded_with_grey_and_void():
     image, mask = np.zeros((4, 40, 3), np.uint8), np.zeros((4, 40), np.uint8)
     assert at_least(image, SIZE, fill=GREY).shape == (16, 40, 3)
     piece, truth = piece_of(image, mask, SIZE, rng=np.random.default_rng(0))

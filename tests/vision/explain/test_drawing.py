@@ -50,7 +50,7 @@ def seen_as(colour: tuple[int, int, int], missing: str) -> np.ndarray:
 
 
 @pytest.mark.parametrize("missing", ["none", "long", "middle"])
-def test_the_first_colours_are_told_apart_by_everybody(missing):
+def test_the_first_colours_are_distinct_for_everybody(missing):
     seen = np.array([seen_as(colour, missing) for colour in COLOURS[:8]])
     apart = np.linalg.norm(seen[:, None] - seen[None], axis=-1) + 1e9 * np.eye(8)
     assert apart.min() > 35
@@ -75,7 +75,7 @@ def test_a_box_is_drawn_where_it_is_in_the_colour_of_its_class():
         assert (drawn[(top + bottom) // 2, (left + right) // 2] == 0).all()
 
 
-def test_names_and_scores_stand_on_the_image():
+def test_names_and_scores_are_drawn_on_the_image():
     answer = {"boxes": [{"box": [100, 200, 300, 400], "label": "dog", "score": 0.5}]}
     named = draw_prediction(black(600, 800), answer, labels=["dog"])
     other = draw_prediction(
@@ -137,7 +137,7 @@ def test_a_mask_veils_its_classes_and_leaves_void_alone():
     assert tuple(drawn[100, 240]) == class_colour(1)  # its outline
 
 
-def test_an_answers_mask_is_drawn_like_a_samples():
+def test_predicted_masks_are_drawn_like_true_ones():
     mask = np.zeros((480, 480), np.uint8)
     mask[:200] = 1
     parts = [

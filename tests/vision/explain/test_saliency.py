@@ -63,7 +63,7 @@ def test_the_area_is_that_of_the_curve():
     assert scores["deletion"] == pytest.approx(0.5, abs=0.01)
 
 
-def test_the_image_is_shown_beside_its_map():
+def test_the_image_is_shown_next_to_its_map():
     heat = np.zeros((SIDE, SIDE), np.float32)
     heat[CORNER] = 1
     drawn = overlay(image(), heat)

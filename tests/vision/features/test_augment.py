@@ -126,7 +126,7 @@ def test_a_box_with_less_than_a_fifth_left_is_dropped():
     assert found.classes.tolist() == found.crowd.tolist() == [3]
 
 
-def test_a_random_crop_keeps_at_least_the_share_asked_for():
+def test_a_random_crop_keeps_at_least_the_share_requested():
     batch = [sample((24, 18, 40, 30))] * 200
     areas = [
         np.prod(after.boxes[0, 2:] - after.boxes[0, :2]) / (16 * 12)

@@ -78,7 +78,7 @@ def test_corners_become_corner_and_size():
 
 @given(two_sets())
 @settings(max_examples=30, deadline=None)
-def test_what_is_told_of_a_box_gives_it_back(pair):
+def test_encoded_boxes_are_decoded_exactly(pair):
     from keras import ops
 
     from aitk.vision.models.detectors.boxes import decode, encode

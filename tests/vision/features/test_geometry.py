@@ -80,7 +80,7 @@ def test_masks_keep_their_classes_and_are_void_around():
     assert (fit.mask_out(fitted) == mask).all()
 
 
-def test_what_a_crop_cut_off_comes_back_as_void_or_nan():
+def test_cropped_regions_are_restored_as_void_or_nan():
     _, fit = fit_image(image(10, 30), (20, 20), how="crop")
     classes = fit.mask_out(np.ones((20, 20), np.uint8))
     assert (classes[:, 10:20] == 1).all()

@@ -49,7 +49,7 @@ def test_a_low_range_is_warned_of_with_the_option_that_mends_it(save, tmp_path, 
 @pytest.mark.parametrize(
     ("told", "expected"), [("0-4095", (19, 249)), ("300-4000", (0, 255)), ("auto", (0, 255))]
 )
-def test_the_user_says_what_is_black_and_white(save, tmp_path, told, expected):
+def test_options_set_black_and_white(save, tmp_path, told, expected):
     save("in/cat/1.png", deep(300, 4000)), save("in/cat/2.tif", deep(300, 4000, suffix=".tif"))
     rows, found = read(tmp_path / "in", intensity_range=told)
     assert [levels(row) for row in rows] == [expected, expected]
@@ -77,7 +77,7 @@ def test_a_range_of_other_values_is_warned_of(save, tmp_path):
     assert found["intensity"].grade == "warning"
 
 
-def test_of_several_pages_the_first_is_taken_and_that_is_counted(save, tmp_path):
+def test_the_first_of_several_pages_is_used_and_counted(save, tmp_path):
     pages = [np.full((20, 30, 3), level, np.uint8) for level in (50, 200)]
     save("in/cat/1.tif", cv2.imencodemulti(".tif", pages)[1].tobytes())
     (row,), found = read(tmp_path / "in")

@@ -17,7 +17,7 @@ from aitk.vision.features.patches import (
 )
 
 
-def test_as_many_patches_are_shown_as_asked_for():
+def test_the_requested_number_of_patches_is_visible():
     visible = choose_visible(50, 16, shown=4, rng=np.random.default_rng(0))
     assert visible.shape == (50, 4)
     assert all(len(set(row)) == 4 for row in visible.tolist())
@@ -43,14 +43,14 @@ def test_patches_lose_their_mean_and_deviation():
     assert patch == pytest.approx(expected, abs=1e-4)
 
 
-def test_a_flat_patch_has_nothing_to_tell():
+def test_a_flat_patch_has_no_target():
     flat = np.full((1, 4, 4, 3), 77, np.uint8)
     assert (normalise_patches(flat, patch=4) == 0).all()
 
 
 @settings(max_examples=20, deadline=None)
 @given(st.integers(0, 2**32 - 1))
-def test_the_right_answer_gives_the_image_back(seed):
+def test_correct_predictions_restore_the_image(seed):
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (2, 8, 8, 3)).astype(np.uint8)
     told = normalise_patches(images, patch=4)

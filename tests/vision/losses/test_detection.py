@@ -32,14 +32,14 @@ def yolo_rows(distances, logits, points=((16, 16), (40, 16)), stride=8):
     return np.array([rows], np.float32)
 
 
-def test_a_right_answer_costs_nothing():
+def test_a_correct_prediction_has_no_loss():
     from aitk.vision.losses.detection import YoloLoss
 
     right = yolo_rows([[1, 1, 1, 1], [1, 1, 1, 1]], [[30, -30], [-30, -30]])
     assert value(YoloLoss(), objects([[*BOX, 0, 1]]), right) == pytest.approx([0], abs=1e-3)
 
 
-def test_every_part_of_an_answer_can_be_wrong():
+def test_every_part_of_a_prediction_has_a_loss():
     from aitk.vision.losses.detection import YoloLoss
 
     truth = objects([[*BOX, 0, 1]])
@@ -71,7 +71,7 @@ def test_ignored_regions_cost_nothing():
     assert ignored == pytest.approx(0, abs=1e-3)
 
 
-def test_the_mean_over_images_is_the_sum_by_all_that_answers():
+def test_the_loss_is_normalised_by_all_positive_positions():
     from keras import ops
 
     from aitk.vision.losses.detection import per_image

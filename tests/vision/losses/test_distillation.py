@@ -62,7 +62,7 @@ def test_classes_go_to_the_teacher_and_the_label():
     assert found[0, 0] - found[0, 1] == pytest.approx(4, abs=0.3)
 
 
-def test_pixels_that_nobody_knows_learn_from_the_teacher():
+def test_unlabelled_pixels_are_trained_on_the_teacher():
     loss = Segment().distillation_loss(MASKS, teacher=MASKS)
     told = np.zeros((1, 2, 2, 2), np.float32)
     told[..., 1] = 2
@@ -172,7 +172,7 @@ def test_faster_rcnn_learns_from_the_proposal_that_is_the_same():
 
 
 @pytest.mark.parametrize("model", ["yolo", "ssd", "faster-rcnn"])
-def test_a_detector_is_asked_what_it_tells_in_training(model):
+def test_the_teacher_outputs_of_a_detector_are_raw(model):
     import keras
 
     task = Detect()

@@ -89,7 +89,7 @@ def test_metrics_by_size_are_those_of_the_sizes_there_are():
     assert "map_large" not in metrics
 
 
-def test_an_empty_image_is_right_if_nothing_is_told():
+def test_an_empty_image_is_correct_without_boxes():
     detections = [found((BOX, 0.9, 0)), found(), found((FAR, 0.95, 0))]
     _, scored = figures(detections, [there((BOX, 0)), there(), there()])
     assert scored.per_row.tolist() == [1, 1, 0]

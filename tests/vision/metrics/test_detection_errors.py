@@ -59,7 +59,7 @@ def test_crowds_are_neither_found_nor_missed():
     assert not errors.missed
 
 
-def test_nothing_is_said_where_nobody_looked_for_objects():
+def test_unannotated_images_have_no_box_errors():
     assert find_box_errors(answer(("cat", ONE)), {"image": b""}) is None
     assert find_box_errors(answer(("cat", ONE)), row(boxes_known=0)) is None
     assert find_box_errors({"mask": []}, row(("cat", ONE))) is None

@@ -110,7 +110,7 @@ def test_each_image_has_its_own_mean_iou():
     assert scored.per_row.tolist() == pytest.approx(each)
 
 
-def test_the_confusion_is_told_in_percent_of_the_class():
+def test_the_confusion_is_given_in_percent_of_the_class():
     truth = np.array([[0, 0, 0, 1]], np.uint8)
     predicted = np.array([[0, 0, 2, 1]], np.uint8)
     details = score_masks(*counted([(truth, predicted)]), LABELS).details
@@ -181,7 +181,7 @@ def test_boundary_f1_averages_the_classes_of_an_image_and_then_the_images():
     assert scored.metrics["boundary_f1"].value == 0.5
 
 
-def test_nothing_to_score_is_said():
+def test_missing_rows_are_reported():
     void = np.full((4, 4), VOID, np.uint8)
     with pytest.raises(DataError, match="no annotated pixels"):
         score_masks(*counted([(void, void)]), LABELS)

@@ -97,7 +97,7 @@ def test_averages_follow_within_a_few_steps(preset):
     assert max(layer.momentum for layer in norms) == 0.9
 
 
-def test_a_network_without_scaling_gets_imagenet_and_says_so(preset, tmp_path):
+def test_a_network_without_scaling_gets_that_of_imagenet_with_a_note(preset, tmp_path):
     import keras_hub
 
     from aitk.vision.models.input_scaling import IMAGENET_MEAN

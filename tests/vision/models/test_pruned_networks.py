@@ -73,7 +73,7 @@ INSIDE = {
 
 
 @pytest.mark.parametrize("name", INSIDE)
-def test_it_tells_what_the_whole_network_told_with_channels_at_zero(name):
+def test_a_pruned_network_equals_the_full_one_with_channels_at_zero(name):
     model = moved(make(name))
     before, found = told(model), inner_channels(model)
     assert INSIDE[name] <= {inner.path for inner in found}

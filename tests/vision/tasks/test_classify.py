@@ -74,7 +74,7 @@ def test_smoothing_reaches_the_loss():
     assert float(loss(np.array([[0.0, 1.0]]), logits)) == pytest.approx(expected, abs=1e-5)
 
 
-def test_answers_name_the_best_classes():
+def test_predictions_have_the_best_classes():
     assets, _ = learned()
     made = batch([row((250, 10, 10))], assets)
     assert made.targets is None

@@ -56,7 +56,7 @@ def still(settings):
     return dataclasses.replace(settings, **dict.fromkeys(knobs, 0.0))
 
 
-def test_the_worst_answers_tell_and_show_what_was_missed():
+def test_the_worst_predictions_list_and_show_missed_objects():
     task, assets = Detect(), learned(YoloSettings(**SMALL))
     fields = row([8, 8, 24, 24], [40, 32, 72, 56])
 
@@ -134,7 +134,7 @@ def answered(assets, table, **given):
     return Detect().decode(batch, table, assets, options=options)[0]["boxes"]
 
 
-def test_boxes_are_told_in_pixels_of_the_original():
+def test_boxes_are_in_pixels_of_the_original():
     assets = learned(YoloSettings(**SMALL))
     table = outputs([10, 8, 30, 24, 0.9, 1], [0, 0, 40, 32, 0.5, 0], [1, 1, 2, 2, 0.2, 0])
     assert answered(assets, table) == [
@@ -143,7 +143,7 @@ def test_boxes_are_told_in_pixels_of_the_original():
     ]
 
 
-def test_the_user_says_which_boxes_are_told():
+def test_options_select_the_reported_boxes():
     assets = learned(YoloSettings(**SMALL))
     table = outputs([10, 8, 30, 24, 0.9, 1], [0, 0, 40, 32, 0.5, 0], [1, 1, 2, 2, 0.2, 0])
     assert len(answered(assets, table, min_score=0)) == 3  # empty rows are none
@@ -152,7 +152,7 @@ def test_the_user_says_which_boxes_are_told():
 
 
 @pytest.mark.parametrize("fit", ["stretch", "letterbox", "crop"])
-def test_right_answers_are_perfect_however_images_are_fitted(fit):
+def test_correct_predictions_are_perfect_for_every_fit(fit):
     settings = dataclasses.replace(YoloSettings(**SMALL), fit=fit)
     assets = learned(settings)
     task = Detect()

@@ -234,7 +234,7 @@ def test_assets_come_back_from_their_folder(tmp_path):
         {"shape": [1, 2]},
     ],
 )
-def test_damaged_assets_are_told_of(tmp_path, change):
+def test_damaged_assets_are_reported(tmp_path, change):
     ImageAssets((16, 16), labels=("a", "b")).save(tmp_path)
     path = tmp_path / FILE
     path.write_text(json.dumps(json.loads(path.read_text()) | change))
@@ -242,7 +242,7 @@ def test_damaged_assets_are_told_of(tmp_path, change):
         load_image_assets(tmp_path)
 
 
-def test_missing_assets_are_told_of(tmp_path):
+def test_missing_assets_are_reported(tmp_path):
     with pytest.raises(ArtifactError, match="missing"):
         load_image_assets(tmp_path)
     (tmp_path / FILE).write_text('{"size": [1, 1]}')
@@ -277,7 +277,7 @@ def test_many_images_are_encoded_as_each_by_itself():
         assert (one.inputs["fit"] == other.inputs["fit"]).all()
 
 
-def test_no_more_images_are_held_than_are_answered_at_once():
+def test_only_images_of_the_current_batch_are_held():
     task = Fake("label")
     assets = task.learn([], summary("cat", "dog"), SETTINGS, note=print)
     taken = iter(range(100))
@@ -315,7 +315,7 @@ def test_boxes_are_kept_in_pixels_of_the_fitted_image():
     assert Fake("boxes").encode([row()], assets)[0].target is None
 
 
-def test_a_batch_knows_the_true_boxes_in_pixels_of_the_originals():
+def test_a_batch_has_the_true_boxes_in_pixels_of_the_originals():
     assets = dataclasses.replace(
         Fake("boxes").learn([], summary("cell"), SETTINGS, note=print),
         fit="crop",
@@ -374,7 +374,7 @@ def test_images_alone_are_their_own_targets():
     assert batch.targets is not None
 
 
-def test_rows_with_some_annotation_say_what_they_lack():
+def test_partially_annotated_rows_record_missing_kinds():
     task = Fake("label", "boxes", "mask")
     found = mixed_summary(["cat", "dog"], ["cell"], ["sky", "road"])
     assets = task.learn([], found, SETTINGS, note=print)
@@ -388,7 +388,7 @@ def test_rows_with_some_annotation_say_what_they_lack():
     assert (second.mask[:, 6:18] == 1).all()
 
 
-def test_a_teacher_is_asked_about_images_as_the_student_sees_them():
+def test_teacher_outputs_use_the_images_of_the_student():
     import keras
 
     from aitk.core.compression.distill import BatchTeacher
@@ -445,7 +445,7 @@ def test_new_classes_weigh_one():
     assert assets.with_labels("label", ("a", "b", "c")).weights == (0.5, 2.0, 1.0)
 
 
-def test_a_grown_model_answers_as_before_for_the_classes_it_knew():
+def test_a_grown_model_is_unchanged_for_its_old_classes():
     old = ImageAssets((16, 16), labels=("cat", "dog"))
     new = old.with_labels("label", ("cat", "dog", "newt"))
     model = SPEC.build(SETTINGS, old)
@@ -458,7 +458,7 @@ def test_a_grown_model_answers_as_before_for_the_classes_it_knew():
     assert SPEC.grow(model, SETTINGS, old=old, new=old) is model
 
 
-def test_classes_that_stand_once_for_each_anchor_grow_in_their_places():
+def test_classes_repeated_per_anchor_grow_in_their_positions():
     import keras
 
     from aitk.vision.models.transfer import copy_grown_weights
@@ -474,7 +474,7 @@ def test_classes_that_stand_once_for_each_anchor_grow_in_their_places():
     assert np.asarray(grown(given)).reshape(2, 3, 4)[..., :2] == pytest.approx(before, abs=1e-6)
 
 
-def test_answers_are_drawn_on_the_original():
+def test_predictions_are_drawn_on_the_original():
     task = Fake("boxes")
     answer = {"boxes": [{"box": [100, 100, 300, 300], "label": "cell", "score": 0.9}]}
     drawn = task.draw(row(500, 400), answer)

@@ -126,7 +126,7 @@ def test_an_evaluation_shows_images_from_best_to_worst():
     assert decode_checked(images[0]["png"]).shape == (128, 392, 3)
 
 
-def test_an_answer_is_drawn():
+def test_a_prediction_is_drawn():
     assets = learned()
     fields = rows(1)[0]
     batch = TASK.collate(TASK.encode([fields], assets), assets)
@@ -139,7 +139,7 @@ def test_an_answer_is_drawn():
     assert (drawn[:, 264:] == original.repeat(8, axis=0).repeat(8, axis=1)).all()
 
 
-def test_evaluation_keeps_no_images_in_its_answers():
+def test_evaluation_stores_no_images_in_predictions():
     assets = learned()
     batch = TASK.collate(TASK.encode(rows(1), assets), assets)
     (answer,) = TASK.decode(batch, batch.targets, assets)

@@ -93,7 +93,7 @@ def test_classes_of_several_kinds_cannot_be_balanced():
         TASK.learn(ROWS, {"label_sets": NAMES, "labels": []}, settings, balance=True, note=print)
 
 
-def test_each_row_says_what_is_known_of_it():
+def test_each_row_records_its_known_annotations():
     assets, _ = learned()
     batch = TASK.collate(TASK.encode(ROWS, assets), assets, rng=np.random.default_rng(0))
     # in the order of the names: boxes, label, mask
@@ -209,7 +209,7 @@ def perfect(batch) -> dict[str, np.ndarray]:
     }
 
 
-def test_one_answer_holds_those_of_all_heads():
+def test_a_prediction_contains_those_of_all_heads():
     assets, _ = learned()
     batch = TASK.collate(TASK.encode(ROWS[:2], assets), assets)
     _, answer = TASK.decode(batch, perfect(batch), assets, top_k=2)
@@ -223,7 +223,7 @@ def test_one_answer_holds_those_of_all_heads():
     assert TASK.draw(ROWS[1], answer).dtype == np.uint8
 
 
-def test_the_score_is_the_mean_of_the_heads_over_rows_that_know():
+def test_the_score_is_the_mean_of_the_heads_over_annotated_rows():
     assets, _ = learned()
     batch = TASK.collate(TASK.encode(ROWS, assets), assets)
     outputs = perfect(batch)
@@ -241,7 +241,7 @@ def test_the_score_is_the_mean_of_the_heads_over_rows_that_know():
     assert worse.per_row == pytest.approx([2 / 3, 2 / 3, 0, 1, 1, 2 / 3])
 
 
-def test_the_baseline_knows_the_majority_of_each_head_and_finds_no_boxes():
+def test_the_baseline_predicts_the_majority_of_each_head_and_no_boxes():
     assets, _ = learned()
     batch = TASK.collate(TASK.encode(ROWS, assets), assets)
     measured = TASK.measure(batch, perfect(batch), assets)
@@ -253,7 +253,7 @@ def test_the_baseline_knows_the_majority_of_each_head_and_finds_no_boxes():
     assert 0.2 < metrics["mask_mean_iou"].value < 0.33  # the ground alone, of three classes
 
 
-def test_rows_that_know_nothing_cannot_be_scored():
+def test_unannotated_rows_cannot_be_scored():
     assets, _ = learned()
     batch = TASK.collate(TASK.encode(ROWS[5:], assets), assets)
     with pytest.raises(DataError, match="no row"):

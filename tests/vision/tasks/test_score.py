@@ -117,7 +117,7 @@ def test_it_learns_scores_in_the_units_of_the_data(trained):
     assert TASK.decode(batch, outputs, assets)[5]["prediction"] == pytest.approx(25, abs=4)
 
 
-def test_an_explanation_has_a_picture_and_the_score(trained):
+def test_an_explanation_has_a_image_and_the_score(trained):
     model, assets, _, _ = trained
 
     def predict(rows):

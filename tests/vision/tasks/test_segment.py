@@ -114,7 +114,7 @@ def test_a_model_of_tiles_may_look_at_whole_images():
     assert (whole.mask != tiles.mask).any()
 
 
-def test_the_mirrored_image_is_asked_too():
+def test_the_mirrored_image_is_predicted_too():
     assets, _ = learned()
 
     def left_only(inputs):
@@ -146,7 +146,7 @@ def test_few_images_are_held_as_logits_at_once(view):
     assert max(counts) == BATCH_SIZE
 
 
-def test_an_answer_tells_shares_and_run_lengths():
+def test_a_prediction_has_shares_and_run_lengths():
     assets, _ = learned()
     made, found = answered([scene()], assets)
     (answer,) = TASK.decode(made, found, assets)
@@ -160,7 +160,7 @@ def test_an_answer_tells_shares_and_run_lengths():
     assert drawn.dtype == np.uint8 and drawn.shape[2] == 3
 
 
-def test_the_table_of_the_worst_answers_has_no_runs_of_pixels():
+def test_the_table_of_the_worst_predictions_has_no_run_lengths():
     assets, _ = learned()
     rows = [row(scene(height=64, width=80))]
     evaluated = evaluate_rows(rows, TASK, assets, by_colour, reporter=Silent(), resamples=0)
@@ -169,7 +169,7 @@ def test_the_table_of_the_worst_answers_has_no_runs_of_pixels():
 
 
 @pytest.mark.parametrize("trained", ["whole", "tiles"])
-def test_the_view_that_is_asked_for_is_scored(trained):
+def test_the_view_that_is_requested_is_scored(trained):
     assets, _ = learned(view=trained)
     rows = [row(scene(height=64, width=80)), row(scene(height=64, width=96))]
 
@@ -279,7 +279,9 @@ def test_a_network_learns_the_scene(trained):
 
 
 @pytest.mark.parametrize("gradients", [True, False])
-def test_an_explanation_draws_answer_truth_certainty_and_reason(trained, monkeypatch, gradients):
+def test_an_explanation_draws_prediction_truth_certainty_and_reason(
+    trained, monkeypatch, gradients
+):
     from aitk.vision.explain import saliency
 
     model, assets = trained
@@ -312,7 +314,7 @@ def test_a_piece_is_explained_where_the_model_reads_tiles(trained, monkeypatch):
     assert len(told["pictures"]) == 3
 
 
-def test_only_a_class_that_it_knows_is_explained(trained):
+def test_only_a_known_class_is_explained(trained):
     model, assets = trained
     with pytest.raises(UsageError, match="boat"):
         TASK.explain(row(scene()), predictor(model, assets), assets, target="boat")

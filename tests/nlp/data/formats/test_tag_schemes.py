@@ -18,7 +18,7 @@ SPANS = [(0, 2, "PER"), (2, 3, "PER"), (4, 5, "LOC")]
         ("bilou", "B-PER E-PER S-PER O S-LOC"),
     ],
 )
-def test_every_scheme_tells_the_same_spans(scheme, tags):
+def test_every_scheme_gives_the_same_spans(scheme, tags):
     tags = tags.split()
     assert find_scheme([tags]) == scheme
     assert spans_of(tags, scheme) == (SPANS, None)

@@ -57,7 +57,7 @@ def test_a_step_at_a_time_gives_the_logits_of_all_at_once(model):
     check_steps(model)
 
 
-def test_padding_changes_nothing_and_says_nothing(model):
+def test_padding_has_no_effect_and_no_logits(model):
     padded = {name: np.pad(array, ((0, 0), (0, 5))) for name, array in INPUTS.items()}
     logits = np.asarray(model(padded))
     np.testing.assert_allclose(logits[:, :6], np.asarray(model(INPUTS)), atol=1e-5)

@@ -50,7 +50,7 @@ def test_units_are_merged_and_a_text_begins_a_word(tokens):
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"]), min_size=1).map(str.strip).filter(bool))
-def test_a_text_comes_back(tokens, text):
+def test_a_text_is_restored(tokens, text):
     assert tokens.decode(tokens.encode(text)) == text
 
 
@@ -93,7 +93,7 @@ def test_times_are_steps_of_a_fiftieth(tokens):
     assert tokens.time_of(END) is None
 
 
-def test_signs_that_nobody_says_are_never_written(tokens):
+def test_unspoken_signs_are_never_written(tokens):
     units, _ = vocabulary()
     assert {units["#"], units["["], units["_"]} <= set(tokens.suppressed)
     assert {START, TRANSLATE, TRANSCRIBE, NO_SPEECH} <= set(tokens.suppressed)
@@ -101,7 +101,7 @@ def test_signs_that_nobody_says_are_never_written(tokens):
     assert tokens.suppressed_first == (units["Ġ"], END)
 
 
-def test_what_the_folder_says_goes_before_what_is_derived(tmp_path):
+def test_values_of_the_folder_override_derived_ones(tmp_path):
     write_folder(tmp_path, weights={}, generation=GENERATION | {"suppress_tokens": [3, 1]})
     assert read_hugging_face_tokens(tmp_path, CONFIG).suppressed == (3, 1)
 

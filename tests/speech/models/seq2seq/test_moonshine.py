@@ -105,14 +105,14 @@ def test_cached_decoding_writes_what_whole_passes_would(network, predict, assets
     assert written[: len(text)] == text
 
 
-def test_a_sound_is_heard_alike_alone_and_beside_a_longer_one(predict, assets):
+def test_padding_does_not_change_a_transcript(predict, assets):
     alone = TASK.infer(batch_of(ROWS[:1], assets), predict, assets)
     both = TASK.infer(batch_of(ROWS, assets), predict, assets)
     assert both[0].text == alone[0].text
     assert both[0].score == pytest.approx(alone[0].score, abs=1e-5)
 
 
-def test_an_answer_has_no_times(predict, assets):
+def test_a_prediction_has_no_times(predict, assets):
     batch = batch_of(ROWS, assets)
     answers = TASK.decode(batch, TASK.infer(batch, predict, assets), assets)
     assert [sorted(each) for each in answers] == [["confidence", "text"]] * 2

@@ -122,7 +122,7 @@ def test_every_tensor_is_taken(found):
     assert (found.model, found.kind, found.backbone.name) == ("whisper", "hugging-face", "backbone")
 
 
-def test_the_network_computes_what_its_paper_says(model, plain):
+def test_the_network_matches_its_paper(model, plain):
     tokens = [*PLAIN_PROMPT, 5, 60, 7]
     inputs = {"features": FEATURES} | prompt_inputs([tokens] * 2, beams=1)
     logits = np.asarray(model(inputs, training=True))
@@ -206,7 +206,7 @@ def test_attention_is_a_share_of_the_sound_for_every_token(predict):
     np.testing.assert_allclose(attention.sum(axis=2), 1.0, atol=1e-4)
 
 
-def test_an_answer_holds_text_words_and_the_n_best(predict, assets):
+def test_a_prediction_holds_text_words_and_the_n_best(predict, assets):
     unlabelled = [{key: each[key] for key in each if key != "text"} for each in ROWS]
     unlabelled[1]["start"] = 5.0
     batch = TASK.collate(TASK.encode(unlabelled, assets), assets)
@@ -365,7 +365,7 @@ def test_a_folder_that_does_not_fit_is_refused(tmp_path, weights, config, reason
         open_folder(tmp_path)
 
 
-def test_a_tied_head_is_taken_and_a_stranger_told(tmp_path):
+def test_a_tied_head_is_loaded_and_unknown_weights_are_reported(tmp_path):
     head = {"proj_out.weight": tensors()["model.decoder.embed_tokens.weight"]}
     write_folder(tmp_path, weights=changed(**head, **{"model.extra": np.ones(2, np.float32)}))
     found = open_folder(tmp_path)
@@ -373,7 +373,7 @@ def test_a_tied_head_is_taken_and_a_stranger_told(tmp_path):
     assert found.skipped == (("model.extra", "Whisper has no such weight"),)
 
 
-def test_damaged_and_missing_weights_are_told(tmp_path):
+def test_damaged_and_missing_weights_are_reported(tmp_path):
     write_folder(tmp_path)
     (tmp_path / "model.safetensors").write_bytes(b"\x08\x00\x00\x00\x00\x00\x00\x00nonsense")
     with pytest.raises(ArtifactError, match="cannot be read as a model"):

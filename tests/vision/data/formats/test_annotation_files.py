@@ -73,7 +73,7 @@ def studio(kind, **value):
 STUDIO_BOX = {"x": 20 / 3, "y": 10, "width": 80 / 3, "height": 30}
 
 
-def test_labelme_files_beside_their_images(save, tmp_path):
+def test_labelme_files_next_to_their_images(save, tmp_path):
     save("in/1.png"), save("in/2.png")
     save("in/1.json", labelme(("bolt", "rectangle", [[10, 8], [2, 2]])))
     save("in/2.json", labelme(("nut", "polygon", CORNERS), image="..\\old\\name.png"))

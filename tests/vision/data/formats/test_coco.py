@@ -84,7 +84,7 @@ def test_an_image_without_annotations_has_no_boxes(save, tmp_path):
     assert row.fields["boxes"].shape == (0, 4)
 
 
-def test_the_image_of_the_nearest_path_is_meant(save, tmp_path):
+def test_the_image_of_the_nearest_path_is_used(save, tmp_path):
     save("in/train/1.png"), save("in/val/1.png", height=22)
     images = [{"id": 1, "file_name": "val/1.png"}]
     save("in/boxes.json", coco(note(), images=images))
@@ -135,7 +135,7 @@ def test_ids_are_compared_by_value(save, tmp_path):
     assert left_out == {"annotations": 3}
 
 
-def test_ids_that_only_their_spelling_tells_apart_stay_apart(save, tmp_path):
+def test_ids_that_only_their_spelling_distinguishes_stay_apart(save, tmp_path):
     save("in/0.png"), save("in/1.png")
     images = [{"id": "07", "file_name": "0.png"}, {"id": 7, "file_name": "1.png"}]
     save("in/boxes.json", coco(note(7, image="07"), note(3, image=7), images=images))
@@ -164,7 +164,7 @@ def test_annotations_of_no_image_and_images_of_no_annotation_are_counted(save, t
     }
 
 
-def test_images_beside_a_file_that_is_itself_the_source_are_not_missed(save, tmp_path):
+def test_images_next_to_a_file_that_is_itself_the_source_are_not_missed(save, tmp_path):
     save("in/1.png"), save("in/2.png")
     _, left_out = counted(save("in/boxes.json", coco(note())))
     assert left_out == {"annotations": 1}
@@ -191,7 +191,7 @@ def test_a_file_in_utf_16_is_read(save, tmp_path):
     assert len(boxes(tmp_path / "in")) == 1
 
 
-def test_each_file_means_the_images_beside_it(save, tmp_path):
+def test_each_file_refers_to_the_images_next_to_it(save, tmp_path):
     for split in ("train", "valid", "test"):
         for at in range(2):
             save(f"in/{split}/images/{at}.png")
@@ -205,13 +205,13 @@ def test_each_file_means_the_images_beside_it(save, tmp_path):
     )
 
 
-def test_crowd_regions_are_objects_where_the_user_says_so(save, tmp_path):
+def test_crowd_regions_are_objects_where_the_user_reports_it(save, tmp_path):
     save("in/1.png"), save("in/boxes.json", coco(note(iscrowd=1)))
     (row,) = boxes(tmp_path / "in", crowd="objects")
     assert row.fields["crowd"] == [0]
 
 
-def test_crowd_regions_are_void_in_masks_where_the_user_says_so(save, tmp_path):
+def test_crowd_regions_are_void_in_masks_where_the_user_reports_it(save, tmp_path):
     save("in/1.png")
     runs = {"size": [20, 30], "counts": [20, 20, 560]}
     save("in/shapes.json", coco(note(7, segmentation=runs, iscrowd=1)))
@@ -354,7 +354,7 @@ def everything(source):
 
 
 @pytest.mark.parametrize("source", [".", "boxes.json"])
-def test_masks_beside_the_images_are_joined_to_boxes(scene, source):
+def test_masks_next_to_the_images_are_joined_to_boxes(scene, source):
     rows, notes = everything(scene(note(), note(image=2)) / source)
     assert [fields["boxes"].tolist() for fields in rows] == [[[2, 3, 12, 8]]] * 2
     mask = decode_mask(rows[0]["mask"])
@@ -364,19 +364,19 @@ def test_masks_beside_the_images_are_joined_to_boxes(scene, source):
     assert [text.partition(": ")[2] for text in notes] == ["1 masks next to the images added to it"]
 
 
-def test_outlines_come_before_masks_beside_and_that_is_told(scene):
+def test_outlines_take_precedence_over_mask_files_with_a_note(scene):
     rows, notes = everything(scene(note(segmentation=SQUARE), note(image=2, segmentation=SQUARE)))
     assert mask_names(rows[0]["mask"]) == ("background", "bolt", "nut")
     assert "1 masks next to the images ignored, because it has outlines of its own" in notes[0]
 
 
-def test_masks_beside_boxes_alone_are_rows_to_segment(scene):
+def test_masks_next_to_boxes_alone_are_rows_to_segment(scene):
     rows = masks(scene(note(), note(image=2)))
     assert decode_mask(rows[0].fields["mask"]).sum() == 50
     assert rows[1].reason.endswith("there is no mask with its name")
 
 
-def test_boxes_alone_are_read_beside_masks(scene):
+def test_boxes_alone_are_read_next_to_masks(scene):
     rows = boxes(scene(note(), note(image=2)))
     assert [row.fields["box_labels"] for row in rows] == [["nut"], ["nut"]]
 

@@ -51,7 +51,7 @@ def test_classes_name_the_numbers(save, tmp_path):
     assert bad.reason == "its class is 2, but there are only 2 classes"
 
 
-def test_damage_is_said(save, tmp_path):
+def test_damage_is_reported(save, tmp_path):
     path = save("images-idx3-ubyte", idx(IMAGES)[:-1])
     with pytest.raises(DataError, match="no label file labels-idx1-ubyte|fewer or more values"):
         read(tmp_path)

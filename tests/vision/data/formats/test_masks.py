@@ -57,7 +57,7 @@ def indexed_png(values, bits):
 
 
 @given(hnp.arrays(np.uint8, st.tuples(st.integers(1, 20), st.integers(1, 20))), st.booleans())
-def test_a_stored_mask_says_what_its_numbers_mean(numbers, named):
+def test_a_stored_mask_records_its_class_numbers(numbers, named):
     names = ("Straße", "tEXtClasses", "木") if named else ()
     data = encode_mask(ClassMask(numbers, names))
     np.testing.assert_array_equal(decode_mask(data), numbers)
@@ -135,7 +135,7 @@ def test_wrong_values_sizes_and_formats_are_refused():
         ("1.png", "annot/1.png"),
     ],
 )
-def test_masks_are_found_beside_images(save, tmp_path, image, mask):
+def test_masks_are_found_next_to_images(save, tmp_path, image, mask):
     save(f"in/{image}"), save(f"in/{mask}", np.ones((20, 30), np.uint8))
     (row,) = read_images(
         [str(tmp_path / "in")],
@@ -246,7 +246,7 @@ def test_a_yaml_file_that_lists_no_names_is_refused(content, reason):
         parse_class_list(content, "data.yaml")
 
 
-def test_names_in_yaml_are_taken_as_they_are_written():
+def test_names_in_yaml_are_used_as_written():
     tags = b"names: {1: no, 0: 1.50, 2: !!timestamp x}\n"
     assert parse_class_list(tags, "data.yaml").names == ("1.50", "no", "x")
 
@@ -266,7 +266,7 @@ def test_a_soft_edge_is_cut_in_its_middle(suffix):
     assert abs(int(mask.numbers.sum()) - 709) < 40  # the pixels of the disc
 
 
-def test_a_jpeg_mask_beside_its_image_is_read_where_it_is_black_and_white(save, tmp_path):
+def test_a_jpeg_mask_next_to_its_image_is_read_where_it_is_black_and_white(save, tmp_path):
     save("in/images/1.png", height=64, width=96)
     save("in/masks/1.jpg", cv2.imencode(".jpg", soft_mask(0))[1].tobytes())
     source = {"annotation_kinds": {"mask"}, "labelled": True, "note": print}

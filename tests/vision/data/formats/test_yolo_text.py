@@ -158,7 +158,7 @@ def test_one_file_in_a_folder_elsewhere_is_not_that_of_two_images(save, tmp_path
     assert all("it has no boxes" in row.reason for row in rows)
 
 
-def test_a_stray_point_beside_polygons_costs_no_mask(save, tmp_path):
+def test_a_stray_point_next_to_polygons_costs_no_mask(save, tmp_path):
     save("classes.txt", "nut\n"), save("images/1.jpg")
     save("labels/1.txt", "0 0.2 0.25 0.8 0.25 0.8 0.75 0.2 0.75\n0 0.5 0.5\n")
     (row,) = read(tmp_path, SegmentImages(), frozenset(("mask",)))

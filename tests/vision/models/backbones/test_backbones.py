@@ -191,7 +191,7 @@ def test_exports_compute_the_same(name, tmp_path):
         np.testing.assert_allclose(predictor({"image": images()}), expected, rtol=1e-4)
 
 
-def test_a_model_without_weights_of_its_own_says_so():
+def test_a_model_without_weights_of_its_own_reports_it():
     from aitk.vision.models import build_backbone
 
     with pytest.raises(UsageError, match="--from"):

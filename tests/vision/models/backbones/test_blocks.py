@@ -54,7 +54,7 @@ def test_half_precision_is_kept():
     np.testing.assert_allclose(tf.cast(ours, tf.float32), tf.cast(theirs, tf.float32), atol=0.05)
 
 
-def test_answers_holes_and_frozen_layers_are_keras_own():
+def test_results_holes_and_frozen_layers_match_keras():
     shape = (2, 4, 6, 3)
     x = tf.constant(np.random.default_rng(0).normal(size=shape), tf.float32)
     holes = tf.constant(np.random.default_rng(2).random(shape[:3]) < 0.5)

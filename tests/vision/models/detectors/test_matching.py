@@ -49,7 +49,7 @@ def test_points_lie_in_the_middle_of_their_places():
     assert steps.ravel().tolist() == [8] * 6 + [16]
 
 
-def test_anchors_of_a_place_stand_together():
+def test_anchors_of_a_position_are_adjacent():
     boxes = anchor_boxes([(1, 2)], [8], [[(4, 4), (8, 2)]])
     assert boxes.tolist() == [[2, 2, 6, 6], [0, 3, 8, 5], [10, 2, 14, 6], [8, 3, 16, 5]]
 
@@ -79,7 +79,7 @@ POINTS = [[5 + 10 * place, 5] for place in range(5)]
 TOLD = [[[10 * place, 0, 10 * place + 10, 10] for place in range(5)]]
 
 
-def test_the_best_aligned_points_inside_an_object_answer_for_it():
+def test_the_best_aligned_points_inside_an_object_are_assigned_to_it():
     objects = targets([([0, 0, 30, 10], 1, 1)])
     scores = np.full((1, 5, 2), 0.5)
     told = np.array(TOLD)
@@ -103,7 +103,7 @@ def test_of_two_equal_boxes_the_one_with_the_better_score_has_the_larger_share()
     assert share[2:].tolist() == [0, 0, 0]
 
 
-def test_a_point_answers_for_the_object_it_overlaps_most():
+def test_a_point_is_assigned_to_the_object_it_overlaps_most():
     objects = targets([([0, 0, 10, 10], 0, 1), ([0, 0, 50, 10], 1, 1)])
     scores = np.full((1, 5, 2), 0.5)
     classes, share = aligned(objects, TOLD, scores, POINTS, spacing=1)[1:3]
@@ -139,7 +139,7 @@ def test_padding_is_no_object():
 ANCHORS = [[0, 0, 10, 10], [5, 0, 15, 10], [30, 0, 40, 10], [60, 0, 70, 10]]
 
 
-def test_anchors_that_overlap_far_enough_answer():
+def test_anchors_with_sufficient_overlap_are_assigned():
     objects = targets([([0, 0, 10, 10], 0, 1), ([32, 0, 42, 10], 2, 1)])
     classes, share = by_overlap(objects, ANCHORS, above=0.5, below=0.5, force=False)[1:3]
     assert share.tolist() == [[1, 0, 1, 0]]

@@ -124,7 +124,7 @@ def test_deeplab_rates_reach_as_far_as_in_the_paper():
 @pytest.mark.parametrize(
     ("output_stride", "rows", "low"), [(4, 12, False), (8, 6, True), (16, 3, True), (32, 3, True)]
 )
-def test_deeplab_stands_at_the_stride_asked_for_or_the_nearest(output_stride, rows, low):
+def test_deeplab_uses_the_requested_or_nearest_stride(output_stride, rows, low):
     made = HEADS["deeplabv3plus"](backbone(blocks="1,1,1,1"), output_stride)
     assert made.get_layer("aspp").output.shape[1] == rows
     assert any(layer.name == "outlines" for layer in made.layers) == low
@@ -161,7 +161,7 @@ def test_pspnet_regions_are_of_one_size_and_cover_the_map(size, bins):
 
 
 @pytest.mark.parametrize(("output_stride", "rows"), [(4, 12), (8, 6), (32, 6)])
-def test_pspnet_stands_at_the_stride_asked_for_or_the_nearest(output_stride, rows):
+def test_pspnet_uses_the_requested_or_nearest_stride(output_stride, rows):
     made = HEADS["pspnet"](backbone(), output_stride)
     assert made.get_layer("pyramid").output.shape[1] == rows
     assert made.output_shape == (None, *SIZE, CLASSES)
