@@ -75,7 +75,7 @@ def small(settings: type) -> dict:
 
 
 def first_rows(name: str, folder: Path, *, many_labels: bool) -> Path:
-    """The head of the task's sample rows, with the files that stand beside them."""
+    """The head of the task's sample rows, with their sidecar files."""
     row = TASKS[name]
     root = Path(row.samples).parent if row.samples else ROOT
     for file in row.sidecar_files:
@@ -155,7 +155,7 @@ def chain(request, tmp_path_factory):
 
 
 def test_tasks_learn_from_new_rows_and_explain_theirs():
-    """What every task of the table can do, objectives of pretraining aside."""
+    """Behaviour of every registered task, except pretraining objectives."""
     for name, row in TASKS.items():
         task = load_task(name)
         assert row.objective or isinstance(task, Updatable), f"{name} is not Updatable"

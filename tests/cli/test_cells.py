@@ -1,4 +1,4 @@
-"""Numbers are rounded by one rule wherever people read them."""
+"""Numbers are rounded by one rule in every display."""
 
 from __future__ import annotations
 

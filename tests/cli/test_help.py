@@ -1,4 +1,4 @@
-"""Help names everything a person can say."""
+"""Help lists every argument and option."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What reaches a stage: flags over the config file over the defaults."""
+"""Options of a stage: flags override the config file, which overrides the defaults."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from aitk.core.contract.outcome import Outcome
 
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    """What the stage ``finetune`` is called with, in place of doing it."""
+    """The arguments of the stage ``finetune``, which is not run."""
     seen: dict[str, Any] = {}
 
     def finetune(data: Path, out: Path, **more: Any) -> Outcome:

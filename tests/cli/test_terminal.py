@@ -17,7 +17,7 @@ class Screen(io.StringIO):
         return True
 
     def plain(self) -> str:
-        """What was written without colours, links and cursor movements."""
+        """The output without colours, links and cursor movements."""
         return re.sub(r"\x1b(\[[0-9;?]*[A-Za-z]|\]8;.*?\x1b\\\\)", "", self.getvalue())
 
 

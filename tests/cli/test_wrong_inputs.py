@@ -1,4 +1,4 @@
-"""What people get wrong: one line that says what and where, an exit code, and nothing half done."""
+"""User errors: one line with problem and place, an exit code, and no partial output."""
 
 import errno
 import os

@@ -1,4 +1,4 @@
-"""What people get wrong with logs: one line that says what and where, and nothing lost."""
+"""User errors with logs: one line with problem and place, and no lost data."""
 
 import csv
 import io

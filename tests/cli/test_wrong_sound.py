@@ -1,4 +1,4 @@
-"""What people get wrong with sounds: one line that says what and where, and nothing lost."""
+"""User errors with audio: one line with problem and place, and no lost data."""
 
 import json
 import os
@@ -53,7 +53,7 @@ def write_hours(path, hours):
 
 
 def write_sounds(folder):
-    """Songs without fault, and everything that may be wrong with a sound."""
+    """Valid songs, and every fault of an audio file."""
     noise = np.random.default_rng(0)
     for number, text in enumerate(SONGS):
         song = sing(text)
@@ -90,7 +90,7 @@ def read_lines(path):
 
 @pytest.fixture(scope="module")
 def studio(tmp_path_factory):
-    """A folder of sounds; ``all.csv`` names every one of them, the good ones first."""
+    """A folder of audio; ``all.csv`` lists all files, valid ones first."""
     folder = tmp_path_factory.mktemp("sounds")
     write_sounds(folder)
     write_manifest(
@@ -101,7 +101,7 @@ def studio(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def runs(studio):
-    """A run of each task: ``data-TASK`` prepared from all sounds, ``run-TASK`` trained on that."""
+    """A run of each task: ``data-TASK`` prepared from all audio, ``run-TASK`` trained on that."""
     from aitk.cli.main import main
 
     before = os.getcwd()

@@ -1,4 +1,4 @@
-"""Lets the fuzzer's test import what stands beside it."""
+"""Lets the fuzzer's test import modules of its folder."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Texts, logs and sounds in every format that is read."""
+"""Texts, logs and audio in every supported format."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def logs(draw: Draw, task: str) -> tuple[Files, bytes, list[str]]:
 
 
 def sounds(draw: Draw, task: str) -> tuple[Files, bytes, list[str]]:
-    """The same of sounds with labels and texts."""
+    """The same for audio with labels and texts."""
     tones = {b"%d%s" % (number, _tones()[number][0]): _tones()[number][1] for number in range(8)}
     names = [name.decode() for name in tones]
     files: dict[bytes, bytes]

@@ -1,4 +1,4 @@
-"""Runs attempts, and says what was wrong with how a command ended."""
+"""Runs attempts, and describes faults in how a command ended."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Harness:
         self._server = self._start()
 
     def faults(self, attempt: Attempt) -> list[str]:
-        """What is wrong with how an attempt ended; nothing, if all is well."""
+        """The faults in how an attempt ended; empty if there are none."""
         with tempfile.TemporaryDirectory(dir=self._root) as name:
             base = Path(name)
             folder, temporary = base / "work", base / "tmp"
@@ -102,7 +102,7 @@ def write_files(attempt: Attempt, folder: Path) -> None:
 
 
 def save(attempt: Attempt, faults: list[str], folder: Path) -> None:
-    """Keep an attempt for people: its files, its command, what was wrong."""
+    """Store an attempt for inspection: its files, its command, its faults."""
     shutil.rmtree(folder, ignore_errors=True)
     folder.mkdir(parents=True)
     write_files(attempt, folder)

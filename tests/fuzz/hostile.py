@@ -60,7 +60,7 @@ class Attempt:
 
     @property
     def command(self) -> str:
-        """What is counted: domain and stage."""
+        """The counted key: domain and stage."""
         return " ".join(self.arguments[:2])
 
     @property

@@ -169,7 +169,7 @@ _SUFFIXES = (b".png", b".jpg", b".webp", b".gif", b".bmp", b".tif")
 
 @functools.cache
 def pictures() -> tuple[bytes, ...]:
-    """Two small pictures in each format."""
+    """Two small images in each format."""
     rng = np.random.default_rng(0)
     return tuple(
         cv2.imencode(suffix.decode(), rng.integers(0, 255, (12, 16, 3), np.uint8))[1].tobytes()

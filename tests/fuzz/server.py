@@ -1,4 +1,4 @@
-"""Runs commands, each in a forked process with bounds, and says how it ended.
+"""Runs commands, each in a forked process with bounds, and reports how it ended.
 
 A fork of a process that has imported everything starts in milliseconds, its memory is measured
 by itself, and a crash ends nothing else. Requests and answers are lines of JSON.

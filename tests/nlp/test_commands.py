@@ -34,7 +34,7 @@ def run(tmp_path_factory):
 
 
 def answers(aitk, run, tmp_path, *dialogues):
-    """What ``predict`` answers to each dialogue."""
+    """The reply of ``predict`` to each dialogue."""
     source = tmp_path / "asked.jsonl"
     source.write_text("".join(json.dumps({"messages": each}) + "\n" for each in dialogues))
     result = aitk("nlp", "predict", run, source, *SAMPLING)

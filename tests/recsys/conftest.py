@@ -1,4 +1,4 @@
-"""A catalogue of five items and two users, small enough to be kept in mind."""
+"""A catalogue of five items and two users, small enough to check by hand."""
 
 import numpy as np
 import pyarrow

@@ -10,7 +10,7 @@ import soundfile
 
 
 def _load_beside(name):
-    """Let tests import what stands beside them, whatever their own names are."""
+    """Let tests import modules of their folder, independent of their own names."""
     path = Path(__file__).parent / f"{name}.py"
     spec = importlib.util.spec_from_file_location(name, path)
     sys.modules[name] = module = importlib.util.module_from_spec(spec)
@@ -22,7 +22,7 @@ _load_beside("whisper_folder")
 
 @pytest.fixture
 def voice():
-    """Make a sound like syllables, (n,) float32: a tone that swells and ebbs."""
+    """Make audio like syllables, (n,) float32: a tone of varying loudness."""
 
     def make(seconds=0.5, rate=8000, hertz=300.0, level=0.3):
         time = np.arange(round(seconds * rate)) / rate
@@ -34,7 +34,7 @@ def voice():
 
 @pytest.fixture
 def save_sound(tmp_path, voice):
-    """Write a sound below the test's folder, each name its own pitch; return its path."""
+    """Write audio below the test's folder, each name its own pitch; return its path."""
 
     def save(name, samples=None, rate=8000, **more):
         path = tmp_path / name

@@ -1,4 +1,5 @@
-"""A task without TensorFlow, with data and runs to evaluate: a word says the label, or misleads."""
+"""A task without TensorFlow, with data and runs to evaluate: a word determines the label, or
+misleads."""
 
 import json
 import os
@@ -219,7 +220,7 @@ def write_run(tmp_path, word_task):
 
 
 class Heard:
-    """A reporter that remembers what it was told."""
+    """A reporter that records its messages."""
 
     def __init__(self):
         self.notes, self.warnings = [], []
@@ -250,7 +251,7 @@ def heard():
 
 @pytest.fixture(scope="session")
 def good_or_bad(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Prepared rows whose label is told by one word: "good" or "bad"."""
+    """Prepared rows whose label is determined by one word: "good" or "bad"."""
     from aitk.nlp.data.options import ClassifyReading
     from aitk.stages.options import PrepareOptions
     from aitk.stages.prepare import prepare
@@ -355,7 +356,7 @@ def ease_run(choices, train_log, tmp_path_factory):
 
 
 class Interrupting(Silent):
-    """A reporter at which somebody presses Ctrl-C, once, at a step of an epoch."""
+    """A reporter that simulates Ctrl-C, once, at a step of an epoch."""
 
     def __init__(self, epoch, step):
         self.at = (f"epoch {epoch}/", step)

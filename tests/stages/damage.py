@@ -1,4 +1,4 @@
-"""What may have happened to the files of a run or of prepared data, one change at a time."""
+"""Damage to the files of a run or of prepared data, one change at a time."""
 
 import json
 import shutil
@@ -56,7 +56,7 @@ def damaged_copy(folder: Path, copy: Path, change: Change) -> Path:
 
 
 def _places(value: Any, keys: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
-    """Where values stand: of a long list or object, in its first and last one."""
+    """Positions of values; for a long list or object, only the first and last."""
     if isinstance(value, dict):
         inner = list(value)
     else:

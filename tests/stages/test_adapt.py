@@ -1,4 +1,4 @@
-"""``update --without-labels``: sounds of a new speaker that nobody labelled."""
+"""``update --without-labels``: unlabelled audio of a new speaker."""
 
 from types import SimpleNamespace
 

@@ -67,7 +67,7 @@ def bundled(task, assets, model, folder, *, reading=None, **settings):
 
 
 def predictions(task, assets, path, sources, *, reading=None, top_k=1, options=None):
-    """What ``aitk predict`` gives for a file or files."""
+    """The output of ``aitk predict`` for files."""
     reading = reading or resolve(task.reading, {})
     items = list(task.read(sources, reading, labelled=False, note=print))
     assert all(isinstance(item, Row) for item in items)

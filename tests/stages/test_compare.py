@@ -1,4 +1,4 @@
-"""Comparing runs says whether a difference is real."""
+"""Comparing runs reports whether a difference is significant."""
 
 import json
 

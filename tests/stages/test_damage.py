@@ -1,4 +1,4 @@
-"""Whatever happened to a run, ``predict`` and the report answer, or exit with 4 and one line."""
+"""For any damage to a run, ``predict`` and the report work, or exit with 4 and one line."""
 
 import itertools
 import shutil

@@ -1,4 +1,4 @@
-"""``finetune`` as a process: killed in mid-epoch, resumed, and the same bits come out."""
+"""``finetune`` as a process: killed in mid-epoch and resumed, with bit-identical results."""
 
 import hashlib
 import os

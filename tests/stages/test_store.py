@@ -46,7 +46,7 @@ def test_calibration_encodes_a_batch_at_a_time_and_pads_all_to_one_shape():
 
 
 class Scored(Counting):
-    """A task whose rows are right or wrong as the opened file says."""
+    """A task whose rows are correct or wrong depending on the opened file."""
 
     def score(self, measured, assets, *, resamples=0, seed=0):
         return Evaluation({"accuracy": Score(float(measured.mean()))}, measured)
@@ -64,7 +64,7 @@ class Data:
 
 @pytest.fixture
 def stored(tmp_path, monkeypatch):
-    """Store a model whose schemes answer a share of the rows right; a crash where that is None."""
+    """Store a model whose schemes are correct on a share of the rows; a crash if that is None."""
 
     def run(shares, **options):
         def export(source, target, *, format, schemes, calibration):

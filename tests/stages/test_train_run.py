@@ -1,4 +1,4 @@
-"""What training uses where the user says nothing."""
+"""Defaults of training."""
 
 import pytest
 

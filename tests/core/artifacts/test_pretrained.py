@@ -1,4 +1,4 @@
-"""Weights from elsewhere: every source opens, every mismatch is told, nothing half-loads."""
+"""Pretrained weights: every source opens, every mismatch is reported, nothing loads partially."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``--out`` may be: every target that must not, or cannot, be written is refused at once."""
+"""Values of ``--out``: every target that must not or cannot be written is refused first."""
 
 from __future__ import annotations
 

@@ -191,7 +191,7 @@ def test_a_layer_that_keeps_float32_decodes_the_outputs_of_an_int8_network(tmp_p
     from ai_edge_litert.interpreter import Interpreter
 
     class Best(keras.layers.Layer):
-        """The place of the likeliest of many, in pixels: 8 bits could not tell it."""
+        """The argmax position in pixels, which 8 bits cannot resolve."""
 
         keeps_float32 = True
 

@@ -1,4 +1,4 @@
-"""The ladder of number formats: what is tried, what is kept, and when to stop."""
+"""Selection of number formats: the order of attempts, the selected one, and when to stop."""
 
 import pytest
 
@@ -10,7 +10,7 @@ LADDER = ("static", "dynamic", "int16", "float16")
 
 
 class Scorer:
-    """Makes attempts with given drops, and remembers which were asked for."""
+    """Makes attempts with given drops, and records the requested ones."""
 
     def __init__(self, **drops):
         self.drops, self.made = drops, []

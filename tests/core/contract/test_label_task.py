@@ -1,4 +1,4 @@
-"""What every classifier shares, with one label a row and with any number."""
+"""Behaviour shared by all classifiers, with one or any number of labels per row."""
 
 from __future__ import annotations
 

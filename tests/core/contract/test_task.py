@@ -1,4 +1,4 @@
-"""What tasks are given to say something with."""
+"""Notes of tasks."""
 
 from aitk.core.contract.task import once
 

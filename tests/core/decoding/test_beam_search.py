@@ -1,4 +1,4 @@
-"""Beam search against slow references that know no cache, no batch and no early end."""
+"""Beam search against slow references without cache, batches and early stopping."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def random_scores(seed: int, vocabulary: int):
 
 
 class CountedDecoder(UncachedDecoder):
-    """Counts the rows it is asked about."""
+    """Counts the rows to predict."""
 
     asked = 0
 

@@ -1,4 +1,4 @@
-"""Shards over local processes: every one once and in order, whatever becomes of the workers."""
+"""Shards over local processes: each once and in order, even if workers fail."""
 
 import os
 import signal

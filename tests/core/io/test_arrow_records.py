@@ -1,4 +1,4 @@
-"""Typed columns: what Python cannot hold is cut, told in UTC, or refused row by row."""
+"""Typed columns: values that Python lacks are truncated, converted to UTC, or refused by row."""
 
 import tracemalloc
 

@@ -1,4 +1,4 @@
-"""Names of files that are no text, and those that cells mean."""
+"""File names that are not text, and file names in cells."""
 
 import os
 

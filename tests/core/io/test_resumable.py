@@ -1,4 +1,4 @@
-"""A file that an interrupted process can go on with."""
+"""A file that an interrupted process can resume."""
 
 import errno
 import itertools
@@ -140,7 +140,7 @@ def test_folders_made_for_nothing_are_removed(tmp_path):
 
 
 def wrote_all_before(step, path):
-    """Write or go on in a process that is killed before a change of the disk; False if it was."""
+    """Write or resume in a process that is killed before a change of the disk; False if killed."""
     child = os.fork()
     if child == 0:
         changes = itertools.count()

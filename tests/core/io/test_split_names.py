@@ -1,4 +1,4 @@
-"""Splits that names of files and folders tell."""
+"""Splits in the names of files and folders."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Tables: what is read from files as people have them, and what is refused."""
+"""Tables: supported forms of files, and refusals."""
 
 import csv
 import gzip

@@ -1,4 +1,4 @@
-"""What files from elsewhere hold is converted, or refused in one way."""
+"""Values of user files are converted, or refused in one way."""
 
 import json
 import math

@@ -1,4 +1,4 @@
-"""What simple predictors score on the same rows, and what is said of a model beside them."""
+"""Scores of simple predictors on the same rows, and warnings about a model below them."""
 
 import numpy as np
 import pytest

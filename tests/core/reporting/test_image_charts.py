@@ -1,4 +1,4 @@
-"""Charts over pixels: marks stand where the axes say, and files are well-formed XML."""
+"""Charts over pixels: marks are at their axis positions, and files are well-formed XML."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What aitk knows of the machine it runs on."""
+"""The description of the machine."""
 
 from __future__ import annotations
 

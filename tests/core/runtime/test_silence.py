@@ -1,4 +1,4 @@
-"""TensorFlow's noise, and what must still be heard."""
+"""TensorFlow's messages: suppressed ones, and those that must be shown."""
 
 import pytest
 

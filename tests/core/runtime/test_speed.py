@@ -1,4 +1,4 @@
-"""What makes TensorFlow faster on CPUs is set, and what the user set is kept."""
+"""CPU settings of TensorFlow are set, unless the user set them."""
 
 from __future__ import annotations
 

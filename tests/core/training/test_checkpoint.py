@@ -10,7 +10,7 @@ from aitk.core.training.checkpoint import STATE, load_progress, restore_variable
 
 
 class Variable:
-    """What a Keras variable is to the state: a shape, a value, ``assign``."""
+    """The part of a Keras variable that the state uses: a shape, a value, ``assign``."""
 
     def __init__(self, value):
         self.value = np.asarray(value, np.float32)

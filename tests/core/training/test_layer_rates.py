@@ -82,7 +82,7 @@ def test_an_encoder_in_one_layer_is_opened():
 
 
 def moved(*, steps=1, gradient=1.0, **given):
-    """How far each layer of backbone and head has moved: name -> mean of the differences."""
+    """The change of each layer of backbone and head: name -> mean of the differences."""
     import keras
 
     from aitk.core.training.optimizers import make_optimizer

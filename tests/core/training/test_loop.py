@@ -61,7 +61,7 @@ def press_ctrl_c():
 
 
 class Interrupting(Silent):
-    """A reporter at which somebody presses Ctrl-C after a step."""
+    """A reporter that simulates Ctrl-C after a step."""
 
     def __init__(self, epoch, step):
         self.at = (f"epoch {epoch}/2", step)

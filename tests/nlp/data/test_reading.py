@@ -1,4 +1,4 @@
-"""Reading texts: every layout people have, the split and the label each tells."""
+"""Reading texts: every layout, with its split and label."""
 
 import io
 import os

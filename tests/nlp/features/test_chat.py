@@ -1,4 +1,4 @@
-"""Dialogues as tokens: only answers count, and nobody speaks in another's role."""
+"""Dialogues as tokens: only replies count, and text cannot change roles."""
 
 from __future__ import annotations
 

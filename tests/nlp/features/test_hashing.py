@@ -1,4 +1,4 @@
-"""Hashed n-grams: the same everywhere, whatever the batch, never beyond the buckets."""
+"""Hashed n-grams: the same on every machine and in every batch, within the buckets."""
 
 from __future__ import annotations
 

@@ -66,7 +66,7 @@ def test_byte_pairs_are_framed_as_roberta_frames_them(tmp_path):
 
 @pytest.fixture(scope="module")
 def byte_pairs():
-    """A byte-level BPE like SmolLM's: digits stand alone, and two tokens mark messages."""
+    """A byte-level BPE like SmolLM's: digits are separate, and two tokens mark messages."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
 
     engine = Tokenizer(models.BPE())

@@ -1,4 +1,4 @@
-"""Word vectors from elsewhere in the embedding layers of classifiers and taggers."""
+"""Pretrained word vectors in the embedding layers of classifiers and taggers."""
 
 from __future__ import annotations
 

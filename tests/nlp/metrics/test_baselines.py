@@ -13,7 +13,7 @@ LABELS = ("bad", "good")
 
 
 def reviews(template, count=20):
-    """Texts in which one word says the label."""
+    """Texts in which one word determines the label."""
     return [
         {"text": template.format(word, number), "label": label}
         for number in range(count)

@@ -1,4 +1,4 @@
-"""A pretrained text encoder is taken with its tokeniser and computes what its file asks for."""
+"""A pretrained text encoder is loaded with its tokeniser and follows its configuration."""
 
 from __future__ import annotations
 

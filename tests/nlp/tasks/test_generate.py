@@ -35,7 +35,7 @@ def learned():
 
 @pytest.fixture(scope="module")
 def trained(learned):
-    """A model that knows the rows by heart, and its losses."""
+    """A model that has memorised the rows, and its losses."""
     import keras
 
     keras.utils.set_random_seed(0)

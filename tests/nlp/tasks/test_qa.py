@@ -42,7 +42,7 @@ def learn(**settings):
 
 
 def fake(assets, word="tea"):
-    """A model that finds one word, and no answer at no place."""
+    """A model that finds one word, and otherwise no answer."""
     (target,) = assets.tokenizer.encode_bare([word], 9)[0]
 
     def predict(inputs):

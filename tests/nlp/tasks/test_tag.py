@@ -40,7 +40,7 @@ def learn(model, **settings):
 
 
 def fake(assets, *, batches=None):
-    """A model that knows each word's tag by its id: the same in any window."""
+    """A model that predicts each word's tag from its id: the same in any window."""
     tags = len(assets.labels)
 
     def predict(inputs):

@@ -26,7 +26,7 @@ def log(*events, splits=()):
 
 
 def cleaned(events, known_items=None, **options):
-    """What is left as (user, item, time), and the findings by check."""
+    """The remaining events as (user, item, time), and the findings by check."""
     left, findings = clean(events, RecommendReading(**options), known_items=known_items)
     rows = [
         (left.user_ids[user], left.item_ids[item], time)

@@ -1,4 +1,4 @@
-"""The made data of the benchmarks: the same again, and built as it says."""
+"""The generated data of the benchmarks: reproducible, and built as documented."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is said of a log: its statistics by hand, and each fault found and graded."""
+"""Statistics of a log against hand calculation, and each fault found and graded."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Reading events and questions: every layout people have, and what is refused."""
+"""Reading events and queries: every layout, and refusals."""
 
 import json
 

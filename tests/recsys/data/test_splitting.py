@@ -1,4 +1,4 @@
-"""Arranging: from events to rows, with the tables beside them."""
+"""Arranging: from events to rows and their tables."""
 
 import numpy as np
 import pytest

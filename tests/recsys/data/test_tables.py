@@ -1,4 +1,4 @@
-"""Tables beside the rows keep the kinds of their columns."""
+"""Tables next to the rows preserve the kinds of their columns."""
 
 import pyarrow
 import pytest

@@ -1,4 +1,4 @@
-"""What a user is told: not what was seen, only what was asked for, and what is unknown."""
+"""Recommendations: without known items, with filters, and with notes on unknown ids."""
 
 import numpy as np
 import pytest
@@ -14,7 +14,7 @@ SCORES = [0.1, 0.2, 0.3, 0.4, 0.5]  # e is the best, then d, c, b, a
 
 @pytest.fixture
 def ask(make_assets):
-    """The answer to one question: ``ask({"user": "ann"}, top_k=2, filter=["price=10"])``."""
+    """The prediction for one query: ``ask({"user": "ann"}, top_k=2, filter=["price=10"])``."""
 
     def ask(fields, *, top_k=5, scores=SCORES, **asked):
         assets = make_assets()

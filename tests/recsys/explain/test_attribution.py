@@ -18,7 +18,7 @@ WEIGHTS = np.array([[0, 1, 2, 3, -4], [5, 0, 1, 1, 6], [0, 0, 0, 2, 2], [1] * 5,
 
 
 def linear(rows):
-    """Scores of a linear model: what each item of the history says of all, times its weight."""
+    """Scores of a linear model: the item-to-item weights of the history, times its weights."""
     return np.array(
         [np.asarray(row["ratings"]) @ WEIGHTS[np.asarray(row["items"], int)] for row in rows]
     )

@@ -1,4 +1,4 @@
-"""What a recommender knows besides its weights survives being saved, and damage is named."""
+"""The assets of a recommender are saved and restored, and damage is reported."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Batches: histories end with the newest item, and each kind of training asks its own question."""
+"""Batches: histories end with the newest item, and each objective has its targets."""
 
 import numpy as np
 import pytest

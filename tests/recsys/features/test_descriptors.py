@@ -1,4 +1,4 @@
-"""Pictures and sounds described without a model: like ones lie near, broken ones are told of."""
+"""Image and audio descriptors without a model: similar ones are close, damaged ones reported."""
 
 import cv2
 import numpy as np

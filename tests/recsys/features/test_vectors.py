@@ -1,4 +1,4 @@
-"""Vectors of what items look, sound or read like: by the encoder told, or described."""
+"""Vectors of images, audio and texts of items: from an encoder, or from descriptors."""
 
 import numpy as np
 import pyarrow
@@ -12,7 +12,7 @@ from aitk.recsys.features.vectors import add_vectors
 
 @pytest.fixture
 def catalogue(tmp_path):
-    """A table of three items: a red picture, one that is not there, and none."""
+    """A table of three items: a red image, a missing file, and none."""
     Image.new("RGB", (8, 8), "red").save(tmp_path / "red.png")
     path = tmp_path / "items.parquet"
     table = pyarrow.table(

@@ -67,7 +67,7 @@ def crowd_log():
 
 
 def always(item, events):
-    """A model that scores one item above all others, whatever the history."""
+    """A model that scores one item above all others for every history."""
 
     def score(histories):
         return np.tile(np.arange(events.shape[1]) == item, (histories.shape[0], 1)).astype(float)

@@ -1,4 +1,4 @@
-"""Counts and damped means, on numbers small enough to check by eye; and what is compared."""
+"""Counts and damped means, on numbers small enough to check by eye; and the comparison."""
 
 import numpy as np
 import pytest

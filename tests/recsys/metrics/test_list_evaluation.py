@@ -1,4 +1,4 @@
-"""What an evaluation says of lists: full ranking, unseen items only, beside sampled figures."""
+"""Evaluation of lists: full ranking of unseen items, and sampled metrics."""
 
 import numpy as np
 import pytest

@@ -81,7 +81,7 @@ def log():
 
 
 def batch(rows, *, length=None):
-    """Histories as a model is given them, padded on the left; all items are asked about."""
+    """Histories as model inputs, padded on the left, with all items as candidates."""
     length = length or max(1, max(int((row > 0).sum()) for row in rows))
     history = np.zeros((len(rows), length), np.int32)
     weights = np.zeros((len(rows), length), np.float32)
@@ -260,7 +260,7 @@ def test_the_weighted_hybrid_is_between_its_parts(models):
 
 
 def made_log(*, by_kind):
-    """A few users with items of one kind, or many with pairs of items whatever their kind."""
+    """A few users with items of one kind, or many with pairs of items of any kind."""
     rng = np.random.default_rng(0)
     kinds = np.arange(40) % 4
     rows = np.zeros((16 if by_kind else 60, 40), np.float32)

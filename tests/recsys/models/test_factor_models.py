@@ -92,7 +92,7 @@ def test_bpr_ranks_what_the_like_minded_like_for_known_and_new_users():
 
 
 def bpr_batch():
-    """Two users; the second has one event, beside a slot of padding."""
+    """Two users; the second has one event and a slot of padding."""
     return {
         "user": np.array([3, 5], np.int32),
         "history": np.array([[0], [0]], np.int32),

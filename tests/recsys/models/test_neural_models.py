@@ -1,4 +1,4 @@
-"""What holds for every trained recommender, at a tiny size."""
+"""Properties of every trained recommender, at a tiny size."""
 
 import numpy as np
 import pytest

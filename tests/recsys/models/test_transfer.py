@@ -1,4 +1,4 @@
-"""Weights of another catalogue: taken over item by item, and said what was not."""
+"""Weights of another catalogue: transferred item by item, with a note on the others."""
 
 import dataclasses
 from pathlib import Path

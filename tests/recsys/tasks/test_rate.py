@@ -1,4 +1,5 @@
-"""Ratings: on the scale of training, for one item a row, the mean where nothing is known."""
+"""Ratings: on the scale of training, for one item per row, and the mean for unknown users and
+items."""
 
 import numpy as np
 import pytest

@@ -29,7 +29,7 @@ def tone(seconds=0.5, rate=RATE, hertz=440.0, level=0.3):
 
 
 def file_of(samples, rate=RATE, *, format="WAV", subtype=None):
-    """The bytes of a sound file."""
+    """The bytes of an audio file."""
     file = io.BytesIO()
     soundfile.write(file, samples, rate, format=format, subtype=subtype)
     return file.getvalue()

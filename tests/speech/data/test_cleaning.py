@@ -1,4 +1,4 @@
-"""Levels, pauses, noise, and cleaning as the options say."""
+"""Levels, pauses, noise, and cleaning by the options."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,4 @@
-"""m4a, aac and the sound of videos are read like any other sound, and nothing else is opened."""
+"""m4a, aac and the audio of videos are read like any other audio, and nothing else is opened."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ RATE = 16_000
 
 
 def write_tone(path: Path, *, format: str | None = None, channels: int = 1) -> Path:
-    """One second of 440 Hz as AAC, in the container that the file's name tells."""
+    """One second of 440 Hz as AAC, in the container of the file's extension."""
     import av
 
     layout = "stereo" if channels == 2 else "mono"

@@ -1,4 +1,4 @@
-"""Rows that hold features computed elsewhere: Kaldi's feats.scp and archives, by kaldiio."""
+"""Rows of precomputed features: Kaldi's feats.scp and archives, by kaldiio."""
 
 import kaldiio
 import numpy as np

@@ -1,4 +1,4 @@
-"""The inspector: each fault of the sounds is found, graded and placed."""
+"""The inspector: each fault of the audio is found, graded and located."""
 
 import json
 
@@ -16,7 +16,7 @@ RATE = 8000
 
 @pytest.fixture
 def row(voice):
-    """Make the fields of a row; each number is another sound."""
+    """Make the fields of a row; each number is different audio."""
 
     def make(number, *, seconds=0.5, level=0.3, noise=0.001, speaker="", **content):
         samples = np.concatenate([np.zeros(800), voice(seconds - 0.1, hertz=200, level=level)])
@@ -41,7 +41,7 @@ def finding(rows, check, *, content=None):
 
 
 def plain(summary):
-    """What ``dataset.json`` keeps of it: the pictures are for the report alone."""
+    """The part stored in ``dataset.json``: images are for the report only."""
     return {name: value for name, value in summary.items() if name != "pictures"}
 
 

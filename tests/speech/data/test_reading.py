@@ -1,4 +1,4 @@
-"""Reading sounds: every layout people have, what each tells, and what is refused."""
+"""Reading audio: every layout with its metadata, and refusals."""
 
 import io
 import sys

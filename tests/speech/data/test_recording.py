@@ -1,4 +1,4 @@
-"""Recording: it ends by itself, shows the level, and says what is missing."""
+"""Recording: it ends at silence, shows the level, and reports missing parts."""
 
 import os
 import signal
@@ -20,7 +20,7 @@ RATE = 8000
 
 
 class Told(Silent):
-    """Remembers what was said."""
+    """Records notes."""
 
     def __init__(self):
         self.said, self.levels = [], []

@@ -1,4 +1,4 @@
-"""The sample sounds: small, whole, and enough of each word."""
+"""The sample audio: small, valid, and enough of each word."""
 
 from collections import Counter
 

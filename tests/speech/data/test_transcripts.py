@@ -1,4 +1,4 @@
-"""Transcripts: written in one way, as the options say."""
+"""Transcripts: one normalised form, set by the options."""
 
 import pytest
 from hypothesis import given

@@ -26,7 +26,7 @@ def random_steps(steps: int, units: int, seed: int, *, sharp: float = 1.0) -> np
 
 
 def said(path: list[int], units: Units, sure: float = 0.9) -> np.ndarray:
-    """Steps that say one unit each, the others sharing the rest."""
+    """Steps with one likely unit each; the others share the rest."""
     rest = (1 - sure) / (len(units) - 1)
     return np.log(np.eye(len(units))[path] * (sure - rest) + rest)
 

@@ -1,4 +1,4 @@
-"""Captions and words in time, read off rows of answers."""
+"""Captions and word times of prediction rows."""
 
 from __future__ import annotations
 

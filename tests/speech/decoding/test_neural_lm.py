@@ -1,4 +1,4 @@
-"""A language model of texts in the search: the same scores as its texts have, asked for at once."""
+"""A text language model in the search: scores equal those of its texts, computed in batches."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ CHARACTERS = Units("char", ("<blank>", "▁", "a", "b"))
 
 
 class Scorer:
-    """Texts scored by an n-gram model, as a run would; counts how often it is asked."""
+    """Texts scored by an n-gram model, as by a run; counts its calls."""
 
     def __init__(self):
         self.calls, self.texts = 0, []

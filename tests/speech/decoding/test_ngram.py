@@ -45,7 +45,7 @@ def corpus(count: int = 400, seed: int = 0) -> list[list[str]]:
 
 
 def naive_chance(sentences, order: int, context: tuple[str, ...], word: str) -> float:
-    """P(word | context) straight from the definition, every count taken anew."""
+    """P(word | context) directly from the definition, without cached counts."""
     marked = [(START, *sentence, END) for sentence in sentences]
     vocabulary = {word for sentence in sentences for word in sentence} | {END, UNKNOWN}
 

@@ -1,4 +1,4 @@
-"""Reading what a writer wrote: segments, words in time, windows of a long sound."""
+"""Decoding of seq2seq output: segments, word times, windows of long audio."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def time(seconds: float) -> int:
 
 
 def outputs(assets, *texts, chance=-0.1, silent=0.0, attention=None):
-    """What a model puts out that wrote these: times as numbers, text as strings."""
+    """Model outputs for these tokens: times as numbers, text as strings."""
     rows = []
     for text in texts:
         tokens = assets.prompt()

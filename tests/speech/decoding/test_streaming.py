@@ -1,4 +1,4 @@
-"""Streaming: chunk by chunk the same comes out as at once."""
+"""Streaming: the output in chunks equals that of the whole audio."""
 
 from __future__ import annotations
 

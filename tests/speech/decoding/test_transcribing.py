@@ -53,7 +53,7 @@ def hear(logits, assets, *, best=1, **given):
 
 @pytest.fixture
 def doubtful():
-    """A sound that is ``anna``, with a little of an h before it."""
+    """Audio of ``anna``, with a weak h before it."""
     assets = make(ngrams=learn_language_model(TEXTS[1:2] * 5, 2))
     logits = logits_of([[0, *path_of("anna", assets.units)]], len(assets.units))
     logits[0, 0, assets.units.encode("h")[0]] = np.log(0.2)

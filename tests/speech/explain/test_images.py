@@ -1,4 +1,4 @@
-"""Charts of what decided: a region's colour, and where it stands."""
+"""Charts of attributions: the colour and position of a region."""
 
 from xml.etree import ElementTree
 

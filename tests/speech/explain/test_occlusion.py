@@ -1,4 +1,4 @@
-"""Muting regions of a sound: what is muted, and that the rest stays."""
+"""Muting regions of audio: the muted part, and the unchanged rest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Variations for training: each does what it says, and a generator repeats it."""
+"""Augmentations: each has its documented effect, and is repeatable with a generator."""
 
 import numpy as np
 import pytest

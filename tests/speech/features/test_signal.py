@@ -1,4 +1,4 @@
-"""Features: Kaldi's numbers, and what holds whatever the sound."""
+"""Features: Kaldi's numbers, and properties that hold for all audio."""
 
 import kaldi_native_fbank as kaldi
 import numpy as np
@@ -32,7 +32,7 @@ def clip():
 
 
 def by_kaldi(samples, settings):
-    """What kaldi-native-fbank says to the same settings."""
+    """The output of kaldi-native-fbank for the same settings."""
     kind = settings.features
     options = kaldi.FbankOptions() if kind == "fbank" else kaldi.MfccOptions()
     frames = options.frame_opts

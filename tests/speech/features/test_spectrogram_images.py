@@ -1,4 +1,4 @@
-"""Pictures: a valid PNG that shows where in time and frequency the sound is."""
+"""Spectrogram images: a valid PNG that shows the audio in time and frequency."""
 
 import io
 

@@ -1,4 +1,4 @@
-"""Whisper's features: its mel filters and what silence behind a sound becomes."""
+"""Whisper's features: its mel filters and the effect of silence after the audio."""
 
 from __future__ import annotations
 

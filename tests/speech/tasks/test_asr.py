@@ -1,4 +1,4 @@
-"""The recognition task: rows to batches, what cannot be learned, answers, explanations."""
+"""The recognition task: rows to batches, unusable rows, predictions, explanations."""
 
 from __future__ import annotations
 

@@ -33,7 +33,7 @@ def sing(words, rng):
 
 
 def write_songs(folder, name, count, *, seed):
-    """A manifest of songs, and their sounds beside it."""
+    """A manifest of songs, with audio next to it."""
     rng = np.random.default_rng(seed)
     rows = []
     for number in range(count):

@@ -1,4 +1,4 @@
-"""The keywords task: rows to batches, batches to answers, closed-form models, explanations."""
+"""The keywords task: rows to batches, batches to predictions, closed-form models, explanations."""
 
 from __future__ import annotations
 

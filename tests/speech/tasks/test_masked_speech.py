@@ -1,4 +1,4 @@
-"""Masked speech: what is hidden is what is asked, and the same each time it is measured."""
+"""Masked speech: masked frames are the targets, and the same in every evaluation."""
 
 from __future__ import annotations
 

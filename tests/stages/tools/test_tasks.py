@@ -1,4 +1,4 @@
-"""What ``aitk tasks`` tells of a task is what the task declares."""
+"""The output of ``aitk tasks`` matches the declarations of a task."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What ``tune`` searches: ranges and choices, of one model or of several."""
+"""The search space of ``tune``: ranges and choices, of one model or of several."""
 
 import optuna
 import pytest

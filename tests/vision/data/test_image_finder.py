@@ -1,4 +1,4 @@
-"""Which image a path in an annotation file means."""
+"""The image of a path in an annotation file."""
 
 import unicodedata
 

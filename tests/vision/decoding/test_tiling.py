@@ -1,4 +1,4 @@
-"""Images cut into tiles, and what a model says of the tiles put together."""
+"""Images split into tiles, and the merged predictions of the tiles."""
 
 import numpy as np
 import pytest
@@ -29,7 +29,7 @@ def test_starts_are_those_one_would_write_down():
 
 
 def by_red(tiles):
-    """A model that knows each pixel's class from its own red: 0, 1 or 2."""
+    """A model that predicts each pixel's class from its red value: 0, 1 or 2."""
     scores = np.zeros((*tiles.shape[:3], 3), np.float32)
     for number in range(3):
         scores[..., number] = np.where(tiles[..., 0] == number, 0.8, 0.1)

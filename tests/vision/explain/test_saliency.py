@@ -1,4 +1,4 @@
-"""Maps of what an answer rests on, for answers whose reason is known."""
+"""Saliency maps for predictions with a known cause."""
 
 from __future__ import annotations
 

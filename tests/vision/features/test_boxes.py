@@ -1,4 +1,4 @@
-"""Overlaps of boxes, in NumPy and in Keras' operations, and boxes told relative to anchors."""
+"""Overlaps of boxes, in NumPy and in Keras' operations, and boxes encoded relative to anchors."""
 
 import numpy as np
 import pytest

@@ -20,7 +20,7 @@ def blocks(height: int, width: int) -> np.ndarray:
 
 
 def image(height: int, width: int) -> np.ndarray:
-    """Grey values that tell the quarters of ``blocks`` apart."""
+    """Grey values that distinguish the quarters of ``blocks``."""
     return np.repeat(60 * blocks(height, width)[..., None], 3, axis=2)
 
 

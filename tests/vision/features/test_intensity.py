@@ -1,4 +1,4 @@
-"""Images of more than 8 bits: what is black and white in them, and what is said of it."""
+"""Images of more than 8 bits: their intensity range, and its report."""
 
 import cv2
 import numpy as np

@@ -1,4 +1,4 @@
-"""Images cut into patches: which are shown, what is to be told of the others."""
+"""Images split into patches: the visible ones, and the targets of the others."""
 
 from __future__ import annotations
 

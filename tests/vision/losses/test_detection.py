@@ -21,7 +21,7 @@ def value(loss, y_true, y_pred):
 
 
 def yolo_rows(distances, logits, points=((16, 16), (40, 16)), stride=8):
-    """Raw rows of an image: each place tells its four distances (strides) for sure."""
+    """Raw rows of an image: each position predicts its four distances (strides) with certainty."""
     from aitk.vision.models.detectors.yolo import BINS
 
     rows = []

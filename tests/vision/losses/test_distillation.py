@@ -1,4 +1,4 @@
-"""What image models learn from larger ones: where it pushes them, and which pairs are refused."""
+"""Distillation of image models: its gradients, and refused pairs."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ def test_unlabelled_pixels_are_trained_on_the_teacher():
 
 
 def yolo_case(sure):
-    """A student that tells nothing yet, and a teacher that sees a box of class b at one place."""
+    """An untrained student, and a teacher with a box of class b at one position."""
     from aitk.vision.models.detectors.yolo import BINS, PLACE
 
     rows = np.zeros((1, 2, PLACE + 4 * BINS + 2), np.float32)

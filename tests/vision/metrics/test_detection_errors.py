@@ -1,4 +1,4 @@
-"""Which objects an answer misses, and which of its boxes are of none."""
+"""Missed objects and false boxes of a prediction."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Networks from elsewhere: their own scaling, their size, and what is told of them."""
+"""Pretrained networks: their scaling, their size, and their notes."""
 
 from __future__ import annotations
 
@@ -182,7 +182,7 @@ def test_a_run_hands_on_its_network_and_not_how_it_was_trained(tmp_path):
 
 
 class Recorder:
-    """Stands for a timm file: remembers which tensors a converter asks for, and what shape."""
+    """Mock of a timm file: records the tensors that a converter reads, and their shapes."""
 
     def __init__(self):
         self.tensors = {}

@@ -101,7 +101,7 @@ def test_a_pruned_network_equals_the_full_one_with_channels_at_zero(name):
 
 
 def row():
-    """An image with everything that a task may want to know of it."""
+    """An image with annotations for every task."""
     from aitk.vision.data.formats.masks import encode_mask
     from aitk.vision.data.items import ClassMask
 

@@ -1,4 +1,5 @@
-"""Image classification: soft targets, answers, growth, and a network that learns two colours."""
+"""Image classification: soft targets, predictions, growth, and a network that learns two
+colours."""
 
 from __future__ import annotations
 

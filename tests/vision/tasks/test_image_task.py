@@ -1,4 +1,4 @@
-"""What the image tasks share: rows as stored, examples, batches, assets, new classes."""
+"""Behaviour shared by image tasks: stored rows, examples, batches, assets, new classes."""
 
 from __future__ import annotations
 

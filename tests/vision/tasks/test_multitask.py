@@ -1,4 +1,5 @@
-"""One network with several heads: rows with any of the labels, one loss, one answer, one score."""
+"""One network with several heads: rows with any of the labels, one loss, one prediction, one
+score."""
 
 from __future__ import annotations
 
@@ -195,7 +196,7 @@ def test_it_learns_its_weights_of_the_heads_and_reloads(made, tmp_path):
 
 
 def perfect(batch) -> dict[str, np.ndarray]:
-    """What a model without errors would put out."""
+    """The outputs of a perfect model."""
     rows = len(batch.targets[KNOWN])
     boxes = np.zeros((rows, 16, 6), np.float32)
     boxes[..., :4] = batch.targets["boxes"][..., :4]

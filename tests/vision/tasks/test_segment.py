@@ -118,7 +118,7 @@ def test_the_mirrored_image_is_predicted_too():
     assets, _ = learned()
 
     def left_only(inputs):
-        """A model that knows the left half, and is sure of the sky elsewhere."""
+        """A model that is correct in the left half, and predicts sky elsewhere."""
         logits = by_colour(inputs)
         logits[:, :, 16:] = (4.0, 0.0, 0.0)
         return logits
@@ -261,7 +261,7 @@ def trained():
 
 
 def predictor(model, assets):
-    """What the stage ``explain`` hands over: rows to outputs."""
+    """The function passed by the stage ``explain``: rows to outputs."""
     from aitk.core.inference.predictors import KerasPredictor
 
     predict = KerasPredictor(model)

@@ -1,4 +1,4 @@
-"""Causal networks: no token knows what comes after it."""
+"""Causal networks: no token depends on later ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A model for a grown catalogue knows what the old one knew."""
+"""A model for a grown catalogue has the weights of the old one."""
 
 import numpy as np
 import pytest

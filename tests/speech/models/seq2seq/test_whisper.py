@@ -97,7 +97,7 @@ def predict(model):
 
 @pytest.fixture(scope="module")
 def plain():
-    """The oracle, and what it heard of the two sounds."""
+    """The oracle, and its transcripts of the two recordings."""
     network = PlainWhisper(tensors())
     return network, [network.listen(features) for features in FEATURES]
 

@@ -1,4 +1,4 @@
-"""Annotations of labelme, CVAT and Label Studio, and what is said of those that are not read."""
+"""Annotations of labelme, CVAT and Label Studio, and reports on unread ones."""
 
 import json
 

@@ -324,7 +324,7 @@ def test_another_json_is_no_coco(save, tmp_path):
 
 @pytest.fixture
 def scene(save, tmp_path):
-    """Two images of nuts with a COCO file; of the first a mask in numbers stands beside them."""
+    """Two images of nuts with a COCO file; the first has a mask of numbers next to it."""
 
     def make(*annotations):
         images = [{"id": number, "file_name": f"{number}.png"} for number in (1, 2)]

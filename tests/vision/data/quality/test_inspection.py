@@ -1,4 +1,4 @@
-"""What the inspector finds in images, boxes and masks."""
+"""Findings of the inspector in images, boxes and masks."""
 
 import cv2
 import numpy as np

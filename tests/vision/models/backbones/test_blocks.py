@@ -21,7 +21,7 @@ def layers_of(shape, **options):
 
 
 def trained(layer, x, weights):
-    """Outputs, gradients and what the layer remembers of one step."""
+    """Outputs, gradients and state of the layer after one step."""
 
     @tf.function
     def step(x):

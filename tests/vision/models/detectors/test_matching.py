@@ -1,4 +1,4 @@
-"""Which positions answer for which object, on scenes that a reader can draw."""
+"""Assignment of positions to objects, on scenes that a reader can draw."""
 
 import numpy as np
 import pytest

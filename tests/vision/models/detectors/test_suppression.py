@@ -10,7 +10,7 @@ from aitk.vision.models.detectors.suppression import ROUNDS, Suppression, keep, 
 
 
 def greedy(boxes, kinds, overlap):
-    """Non-maximum suppression as it is usually told: a loop over boxes, the best first."""
+    """Textbook non-maximum suppression: a loop over boxes, best first."""
     shared = overlaps(boxes, boxes)
     kept = []
     for place in range(len(boxes)):

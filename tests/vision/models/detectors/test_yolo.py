@@ -1,4 +1,4 @@
-"""What the detector without anchors tells, and from which maps."""
+"""Outputs of the anchor-free detector, and their feature maps."""
 
 import numpy as np
 import pytest

@@ -51,7 +51,7 @@ def test_every_pixel_gets_logits(model):
 
 
 def test_every_weight_learns(model):
-    """Every weight gets a gradient, and a copy from the configuration says the same."""
+    """Every weight gets a gradient, and a copy from the configuration has the same outputs."""
     import tensorflow as tf
 
     from aitk.vision.losses.segmentation import SegmentationLoss
@@ -74,7 +74,7 @@ def test_every_weight_learns(model):
 
 @pytest.mark.onnx
 def test_it_is_written_to_files(model, tmp_path):
-    """LiteRT and ONNX files say what the model says, for any number of images."""
+    """LiteRT and ONNX files match the model for any number of images."""
     from aitk.core.compression.convert import write
     from aitk.core.inference.predictors import KerasPredictor, LiteRTPredictor, OnnxPredictor
 
