@@ -28,7 +28,7 @@ Graph = dict[str, dict[str, int]]
 def import_graph(package: Path) -> Graph:
     """The imports between the files of a package, those inside functions included.
 
-    What only type checkers read (``if TYPE_CHECKING``) is left out.
+    What only type checkers read (``if TYPE_CHECKING``) is omitted.
     """
     files = {module_name(path, package): path for path in sorted(package.rglob("*.py"))}
     graph: Graph = {}

@@ -54,7 +54,7 @@ MODEL_FILES = {
     "onnx": "model.onnx",
     "saved_model": "saved_model",
 }
-#: Formats whose file is a program: it can access whatever the user can.
+#: Formats whose file is a program: it has the user's access rights.
 EXECUTABLE = ("saved_model",)
 LEARNED = "learned.jsonl"
 PNG = b"\x89PNG\r\n\x1a\n"

@@ -11,7 +11,7 @@ Item = TypeVar("Item")
 
 
 class Reporter(Protocol):
-    """Messages for people, on stderr. Never data."""
+    """Messages to the user, on stderr. Never data."""
 
     def note(self, text: str) -> None:
         """Report one plain line."""

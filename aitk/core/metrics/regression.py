@@ -25,7 +25,7 @@ def score_regression(
         resamples: bootstrap resamples; 0 computes no intervals and is fast.
         seed: seed of the bootstrap.
 
-    Metrics undefined for these rows are left out, such as the correlation with a constant. Ranks
+    Metrics undefined for these rows are omitted, such as the correlation with a constant. Ranks
     are those of all rows, also on resamples.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Rows of tagged words from whatever files the user has.
+"""Rows of tagged words from files in many formats.
 
 ``.spacy`` is a DocBin, ``.conllu`` and ``.conll`` hold columns, ``.json`` and ``.jsonl`` records
 (``formats.tag_records``); other text files are looked at. To predict, a plain file is a text a

@@ -226,7 +226,7 @@ def _sentencepiece(path: Path, family: str, *, lowercase: bool) -> SubwordTokeni
         raise ArtifactError("is not a SentencePiece unigram model", where=str(path))
     unknown = saved.trainer_spec.unk_id
     if family == "xlmroberta":
-        # Fairseq's order: its own four first, then the pieces after SentencePiece's three.
+        # Fairseq's order: its four first, then the pieces after SentencePiece's three.
         own = [(name, 0.0) for name in ("<s>", "<pad>", "</s>", "<unk>")]
         pieces, unknown = [*own, *pieces[3:]], 3
     with damage_at(path):

@@ -16,7 +16,7 @@ from aitk.core.layers import Tensor
 
 @keras.saving.register_keras_serializable("aitk.nlp")
 class MultipleNegatives(keras.losses.Loss):
-    """Every text should be nearest to its own partner in the batch.
+    """Every text should be nearest to its partner in the batch.
 
     Cross-entropy over cosines / temperature (Henderson et al. 2017; Reimers and Gurevych 2019,
     sentence-transformers' multiple negatives ranking loss). The negatives of triplets are further

@@ -154,7 +154,7 @@ def _read(
     for decision in names.notes(table.source):
         note(decision)
     if refused:
-        note(f"{table.source}: {refused:,} lines left out, first at {first}")
+        note(f"{table.source}: {refused:,} lines omitted, first at {first}")
     if repeated:
         note(f"{table.source}: {repeated:,} lines repeat an earlier {what}; the first counts")
     return list(places), raw

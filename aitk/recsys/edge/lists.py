@@ -64,10 +64,10 @@ def _note(
     seen: np.ndarray,
     recommended: list[dict[str, Any]],
 ) -> str:
-    """What was not known of what was asked."""
+    """Notes on unknown users and items of the query."""
     items, notes = numbers_of(settings, "items"), []
     if unknown := [item for item in fields.get("history", ()) if item not in items]:
-        notes.append("unknown items left out: " + ", ".join(unknown))
+        notes.append("unknown items ignored: " + ", ".join(unknown))
     if "item" in fields and fields["item"] not in items:
         notes.append(f"unknown item {fields['item']!r}")
     known = numbers_of(settings, "histories")

@@ -110,7 +110,7 @@ def shapley_gains(
     gains = np.zeros(len(parts))
     for _ in range(orders):
         order = rng.permutation(len(parts))
-        # Parts keep their chronological positions, whatever the order in which they join.
+        # Parts keep their chronological positions, independent of the order of insertion.
         joined = [
             np.sort(np.concatenate([np.zeros(0, int), *(parts[part] for part in order[:count])]))
             for count in range(len(parts) + 1)

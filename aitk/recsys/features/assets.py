@@ -234,7 +234,7 @@ def check_items(numbers: Sequence[int] | np.ndarray, items: int, *, where: str) 
 
 def _read_counts(path: Path, *, items: int) -> np.ndarray:
     try:
-        # Memory mapping bounds the size, whatever the header declares.
+        # Memory mapping bounds the size, independent of the header.
         counts = np.array(np.load(path, mmap_mode="r", allow_pickle=False))
     except (OSError, ValueError, TypeError, OverflowError, EOFError) as error:
         raise ArtifactError(f"is damaged ({error})", where=str(path)) from error

@@ -45,7 +45,7 @@ def item_features(
     """Compute the features of a table of attributes.
 
     - text: TF-IDF of words and word bigrams; of characters in scripts without spaces. Those of a
-      single item are left out.
+      single item are omitted.
     - tags: one column per tag, weighted by inverse document frequency.
     - number: soft bins, see ``number_bins``.
     - vector: its difference from the mean, scaled to unit length (the common component would make

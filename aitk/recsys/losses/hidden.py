@@ -26,8 +26,8 @@ class Hidden:
 
     Attributes:
         events: scipy CSR array (users, items), the remaining events.
-        users: (asked,) users with a hidden event.
-        items: (asked,) the hidden item of each.
+        users: (queries,) users with a hidden event.
+        items: (queries,) the hidden item of each.
     """
 
     events: Any

@@ -297,7 +297,7 @@ class RecordOptions:
     device: str | None = option(None, "number or part of the name of a device (see --list-devices)")
     seconds: float = option(60.0, "maximum length", minimum=0.5, maximum=7200.0)
     stop_after: float = option(
-        2.0, "stop after this many seconds of silence, once sound was heard; 0: never",
+        2.0, "stop after this many seconds of silence following sound; 0: never",
         minimum=0.0,
     )  # fmt: skip
     sample_rate_hz: int = option(16000, "sample rate", minimum=8000, maximum=192000)

@@ -234,7 +234,7 @@ def _microphone(
 
 
 def _no_microphone() -> ArtifactError:
-    hint = "Connect one, or use an audio file from elsewhere with prepare and predict"
+    hint = "Connect one, or use an audio file with prepare and predict"
     return ArtifactError("no microphone was found", hint=hint)
 
 

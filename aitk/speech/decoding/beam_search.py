@@ -2,7 +2,7 @@
 
 Hannun et al. 2014, "First-Pass Large Vocabulary Continuous Speech Recognition using Bi-Directional
 Recurrent DNNs": a hypothesis separates the paths that end in a blank from the others. Here,
-hypotheses with the same text and the same last unit are merged, whatever their units.
+hypotheses with the same text and the same last unit are merged, regardless of their units.
 """
 
 from __future__ import annotations

@@ -27,7 +27,7 @@ def window_samples(assets: Seq2SeqAssets) -> int:
 
 
 def encoder_inputs(clips: Sequence[np.ndarray], assets: Seq2SeqAssets) -> dict[str, np.ndarray]:
-    """Encoder inputs of recordings (n,); samples beyond the window are left out.
+    """Encoder inputs of recordings (n,); samples beyond the window are omitted.
 
     Returns:
         For Whisper ``features`` (batch, 3000, filters) float32; for Moonshine ``samples``

@@ -58,7 +58,7 @@ def keyword_parts(assets: AudioAssets, reading: LabelledAudioReading) -> BundleP
         "least_variance": LEAST_VARIANCE,
     }
     tables = {"window": window_of(features.window, length)} | _tables(features, size)
-    if features.normalise in ("speaker", "corpus"):  # a script is not told who speaks
+    if features.normalise in ("speaker", "corpus"):  # a script has no speaker labels
         moments = assets.moments[CORPUS]
         tables |= {"mean": moments.mean, "scale": 1 / np.sqrt(moments.variance)}
     return BundleParts(

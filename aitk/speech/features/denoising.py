@@ -8,7 +8,7 @@ import scipy.ndimage
 
 #: Cells this much above the mean noise of their frequency pass: noise alone does so in 2%.
 THRESHOLD_DB = 6.0
-#: The powers of Gaussian noise are exponentially distributed: this percentile of them lies so far
+#: The powers of Gaussian noise are exponentially distributed: this percentile of them is so far
 #: below their mean.
 QUIET_PERCENTILE = 15
 BELOW_MEAN_DB = -10 * np.log10(-np.log(1 - QUIET_PERCENTILE / 100))

@@ -60,7 +60,7 @@ def detection_details(
 
     Returns:
         ``tables`` and ``det``: label -> {misses, false_alarms} at up to 40 thresholds. Labels that
-        occur in no row or in all rows are left out.
+        occur in no row or in all rows are omitted.
     """
     table, curves = [], {}
     for index, label in enumerate(labels):

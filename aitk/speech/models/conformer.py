@@ -43,7 +43,7 @@ def _front(settings: ConformerSettings, inputs: Mapping[str, Tensor]) -> Tensor:
     if settings.front == "plane":
         if settings.causal:
             raise UsageError(
-                "a front end over time and frequency sees later frames",
+                "a front end over time and frequency reads later frames",
                 where="--set front",
                 hint="Use --set front=time, or --set causal=false",
             )

@@ -313,7 +313,7 @@ def _training_prompt(assets: Seq2SeqAssets) -> list[int]:
     prompt = assets.prompt()
     if min(prompt) < 0:
         raise UsageError(
-            "training needs to know the spoken language",
+            "training needs the spoken language",
             where="--set language",
             hint="For instance --set language=fr",
         )

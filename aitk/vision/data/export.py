@@ -37,7 +37,7 @@ def export_data(
     """Export a prepared data folder; ``out`` appears only when complete.
 
     Returns:
-        The output path, the counts of images, boxes and masks, and what was left out.
+        The output path, the counts of images, boxes and masks, and what was omitted.
 
     Raises:
         ArtifactError: there is no such prepared data.
@@ -124,7 +124,7 @@ class _Writer(ABC):
     """Writes the files of one format.
 
     Attributes:
-        written: counts of what was written and what was left out.
+        written: counts of what was written and what was omitted.
     """
 
     #: Folder of the images; ``{split}`` is the name of the split.
@@ -258,7 +258,7 @@ class _Voc(_Writer):
 
 
 class _Yolo(_Writer):
-    """``images/SPLIT/*``, ``labels/SPLIT/*.txt`` and ``data.yaml``. Crowd boxes are left out."""
+    """``images/SPLIT/*``, ``labels/SPLIT/*.txt`` and ``data.yaml``. Crowd boxes are omitted."""
 
     images = "images/{split}"
 

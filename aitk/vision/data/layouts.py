@@ -146,7 +146,7 @@ def _read_tables(
 def read_annotation_file(path: Path, request: ReadRequest) -> Iterator[Item | Refusal] | None:
     """The images of an annotation file given as the source; None for other files.
 
-    The images are below its folder, or beside it if that folder is named ``annotations``.
+    The images are below its folder, or next to it if that folder is named ``annotations``.
     """
     root = path.parent
     if root.name.lower() in BOX_FOLDERS:

@@ -84,7 +84,7 @@ class DetectImages(ImageReading):
         None, "file with one class per line: names for YOLO's numbers; others are refused"
     )
     ignore: list[str] = option(
-        list(USUALLY_IGNORED), "classes whose boxes are left out, separated by commas"
+        list(USUALLY_IGNORED), "classes whose boxes are omitted, separated by commas"
     )
     crowd: str = option(
         "ignore", "treat COCO's crowd regions and VOC's difficult objects as void (ignore: neither "
@@ -146,7 +146,7 @@ class MultitaskImages(ImageReading):
         "colour-coded masks",
     )  # fmt: skip
     ignore: list[str] = option(
-        list(USUALLY_IGNORED), "classes that become void in masks and whose boxes are left out"
+        list(USUALLY_IGNORED), "classes that become void in masks and whose boxes are omitted"
     )
     binary_masks: bool = option(
         False,

@@ -33,7 +33,7 @@ class ReadRequest:
         annotation_kinds: ``label``, ``boxes``, ``mask`` in any combination; or ``score`` alone.
         labelled: every row needs at least one of these kinds.
         note: receives notes on automatic decisions.
-        counts: collects what is left out.
+        counts: collects what is omitted.
     """
 
     reading: ImageReading

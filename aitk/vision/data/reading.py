@@ -72,7 +72,7 @@ def read_images(
         labelled: annotations are required. If False, a row has an image alone, and ``Row.record``
             has its name and original record.
         note: receives notes on automatic decisions, each once.
-        counts: collects what is left out.
+        counts: collects what is omitted.
 
     Raises:
         DataError: a source is missing or has nothing to read, or its annotations are unreadable.
@@ -204,7 +204,7 @@ def _decoded(data: bytes, name: str, request: ReadRequest) -> tuple[np.ndarray, 
 def _annotated(
     item: Item, request: ReadRequest, known: ClassList | None, height: int, width: int
 ) -> dict[str, Any]:
-    """The annotations of an image, as ``Boxes`` and ``ClassMask``; missing ones are left out.
+    """The annotations of an image, as ``Boxes`` and ``ClassMask``; missing ones are omitted.
 
     Raises:
         DataError: no required annotation is present, or one does not fit the image.

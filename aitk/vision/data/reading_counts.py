@@ -39,22 +39,22 @@ MATCHED = Kind("annotations", "annotations belong to images that were read", "ok
 UNMATCHED = Kind("annotations of refused images", "annotations belong to refused images")
 UNKNOWN_IMAGE = Kind(
     "annotations of unknown images",
-    "annotations have an image_id that no image of their file has; they are left out",
+    "annotations have an image_id that no image of their file has; they are omitted",
 )
 UNKNOWN_CATEGORY = Kind(
     "annotations of unknown categories",
     "annotations have a category_id that no category of their file has",
 )
-NO_OBJECT = Kind("malformed annotations", "annotations are not JSON objects and are left out")
+NO_OBJECT = Kind("malformed annotations", "annotations are not JSON objects and are omitted")
 UNKNOWN_IGNORED = Kind("ignored classes", "classes named by --ignore occur in none of the files")
 DEGENERATE_POLYGONS = Kind(
-    "degenerate polygons", "polygons with under three points have no area and are left out"
+    "degenerate polygons", "polygons with under three points have no area and are omitted"
 )
 NO_AREA = Kind(
     "shapes without area",
-    "shapes are points, lines or brush strokes, not boxes or outlines, and are left out",
+    "shapes are points, lines or brush strokes, not boxes or outlines, and are omitted",
 )
-EMPTY_BOXES = Kind("empty boxes", "boxes without area are left out")
+EMPTY_BOXES = Kind("empty boxes", "boxes without area are omitted")
 CROWD_OUTLINES = Kind(
     "crowd outlines",
     "outlines are crowd regions (iscrowd), drawn as their class: --crowd ignore makes them void",
@@ -62,13 +62,13 @@ CROWD_OUTLINES = Kind(
 )
 VOID_CROWDS = Kind("crowd outlines", "outlines are crowd regions (iscrowd) and become void", "ok")
 UNNAMED_IMAGES = Kind(
-    "images without annotation", "images are named by no annotation file or table and are left out"
+    "images without annotation", "images are named by no annotation file or table and are omitted"
 )
 OUTSIDE_SPLITS = Kind(
     "images next to the splits",
-    "images are next to the split folders, in none of them, and are left out",
+    "images are next to the split folders, in none of them, and are omitted",
 )
-UNLISTED = Kind("unlisted images", "images are in no list of ImageSets and are left out")
+UNLISTED = Kind("unlisted images", "images are in no list of ImageSets and are omitted")
 LISTED_MISSING = Kind("listed images", "images named by ImageSets lists are missing")
 NAMED_TWICE = Kind(
     "images named twice",
@@ -78,13 +78,12 @@ NAMED_TWICE = Kind(
 ORPHAN_FILES = Kind("annotations of no image", "annotation files match no image")
 UNREAD_KINDS = Kind(
     "images of other kinds",
-    "image files have an unsupported format and are left out: convert them to PNG or JPEG",
+    "image files have an unsupported format and are omitted: convert them to PNG or JPEG",
 )
-OTHER_FILES = Kind("other files", "files are neither images nor annotations and are left out", "ok")
+OTHER_FILES = Kind("other files", "files are neither images nor annotations and are omitted", "ok")
 NAMELESS_KIND = Kind(
     "files of unknown kind",
-    "files among the images have an unknown suffix and are left out: rename"
-    " them if they are images",
+    "files among the images have an unknown suffix and are omitted: rename them if they are images",
 )
 LINKS = Kind(
     "links",
@@ -96,7 +95,7 @@ UNKNOWN_SPLITS = Kind(
     "rows name a split other than train, validation and test, and are split by hash",
 )
 REFUSED_MEMBERS = Kind("members of archives", "archive members are not images or cannot be read")
-UNREADABLE = Kind("unreadable folders", "folders cannot be opened and are left out")
+UNREADABLE = Kind("unreadable folders", "folders cannot be opened and are omitted")
 PAGES = Kind(
     "pages", "TIFF files have several pages, of which only the first is read: split the others off"
 )

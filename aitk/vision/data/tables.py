@@ -128,7 +128,7 @@ def read_table(
         split: split of rows without a split column.
         classes: class list for mask files.
         named: receives the names of the files in the table.
-        counts: collects what is left out.
+        counts: collects what is omitted.
 
     Raises:
         DataError: its columns are ambiguous.

@@ -66,7 +66,7 @@ def detect_parts(assets: ImageAssets, reading: Any) -> BundleParts:
 
 
 def segment_parts(assets: ImageAssets, reading: Any) -> BundleParts:
-    """The same of a segmentation model that sees whole images."""
+    """The same for a segmentation model of whole images."""
     if assets.parameters["view"] == "tiles":
         raise cannot_bundle(
             "a model that reads images in tiles", hint="Train with --set view=whole"

@@ -77,7 +77,7 @@ def test_the_first_of_repeated_ids_is_used_and_invalid_lines_are_reported(read):
     found = read("item,title\na,One\na,Two\n,Three\n", notes=notes)
     assert (found.ids, found.values["title"]) == (["a"], ["One"])
     assert any("1 lines repeat an earlier item" in note for note in notes)
-    assert any("1 lines left out, first at line 4: it has no item" in note for note in notes)
+    assert any("1 lines omitted, first at line 4: it has no item" in note for note in notes)
 
 
 def test_recbole_items(read):

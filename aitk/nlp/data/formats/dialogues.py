@@ -32,7 +32,7 @@ ROLES = {
 
 
 def holds_dialogues(sources: Sequence[str], encoding: str | None) -> bool:
-    """Whether the files are JSON lines of dialogues, judged by the first lines of each.
+    """Whether the files are JSON lines of dialogues, based on the first lines of each.
 
     Raises:
         DataError: some files contain dialogues and others do not.

@@ -39,7 +39,7 @@ def refuse_fast_speech(fields: Mapping[str, Any], max_per_second: float) -> str 
 
 
 def spell(text: str, assets: CtcAssets) -> Spelling:
-    """Convert a transcript to units; parts without a unit are left out (see ``whole``)."""
+    """Convert a transcript to units; parts without a unit are omitted (see ``whole``)."""
     try:
         return Spelling(text, tuple(assets.units.encode(text)), True)
     except DataError:

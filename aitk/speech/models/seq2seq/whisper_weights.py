@@ -171,7 +171,7 @@ def _check_sizes(
     for name, wanted in expected.items():
         if stored.get(name) != wanted:
             raise ArtifactError(
-                f"{PREFIX}{name} is {stored.get(name, 'missing')}, but config.json says {wanted}",
+                f"{PREFIX}{name} is {stored.get(name, 'missing')}, but config.json has {wanted}",
                 where=where,
             )
     layers = {
@@ -179,7 +179,7 @@ def _check_sizes(
     }
     if layers != set(range(shape["num_layers"])):
         raise ArtifactError(
-            f"holds {len(layers)} encoder layers, but config.json says {shape['num_layers']}",
+            f"holds {len(layers)} encoder layers, but config.json has {shape['num_layers']}",
             where=where,
         )
 

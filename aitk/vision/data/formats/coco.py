@@ -118,7 +118,7 @@ def read_coco(
         tree: the tree of the images.
         names: the names of all images in it.
         annotation_kinds: annotations to create: ``boxes``, ``mask``.
-        ignored: classes left out of masks.
+        ignored: classes excluded from masks.
         crowd: how masks show crowd regions: ``objects`` of their class, or ``ignore`` (void).
         counts: collects skipped annotations.
 

@@ -60,7 +60,7 @@ class ImageInspector:
 
     Args:
         annotation_kinds: kinds in the rows: ``label``, ``boxes``, ``mask``, or ``score``.
-        counts: what reading left out.
+        counts: omissions during reading.
     """
 
     def __init__(

@@ -100,7 +100,7 @@ def find_pairs(hashes: np.ndarray, groups: np.ndarray) -> np.ndarray:
 
 
 def _buckets(band: np.ndarray) -> Iterator[np.ndarray]:
-    """Groups of rows with equal values; single rows are left out."""
+    """Groups of rows with equal values; single rows are omitted."""
     order = np.argsort(band, kind="stable")
     starts = np.flatnonzero(np.diff(band[order])) + 1
     return (rows for rows in np.split(order, starts) if len(rows) > 1)

@@ -125,7 +125,7 @@ class Sheets:
     def _sample(
         self, kept: _Thumbnail, labels: Mapping[str, Sequence[str]], *, square: bool = False
     ) -> Sample:
-        """A thumbnail with classes by number; classes absent from training rows are left out."""
+        """A thumbnail with classes by number; classes absent from training rows are omitted."""
         image, boxes, mask = kept.image, kept.boxes, kept.mask
         if square:
             size = (_CELL, _CELL)

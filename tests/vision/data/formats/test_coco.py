@@ -112,7 +112,7 @@ def test_a_wrong_annotation_refuses_its_image(save, tmp_path, annotation, reason
 
 
 def counted(source, **told):
-    """The boxes of a source, and what was left out: name of the check -> count."""
+    """The boxes of a source, and what was omitted: name of the check -> count."""
     counts = ReadingCounts()
     rows = list(
         read_images(
