@@ -140,6 +140,14 @@ BUILT_IN = {
         sample="sample_data/manual.txt",
         objective=True,
     ),
+    "nlp.denoise": Row(
+        task="aitk.nlp.tasks.denoise:Denoise",
+        reading="aitk.nlp.data.options:TextReading",
+        summary="encoder-decoder that writes what was taken out of a text (BART, T5)",
+        sample="sample_data/manual.txt",
+        training={"epochs": "2", "set": "size=tiny"},
+        objective=True,
+    ),
     "nlp.generate": Row(
         task="aitk.nlp.tasks.generate:Generate",
         reading="aitk.nlp.data.options:TextReading",

@@ -19,7 +19,7 @@ from aitk.core.artifacts.data import PreparedData, load_data
 from aitk.core.artifacts.opening import check_data
 from aitk.core.artifacts.run import Run, RunDraft, new_run
 from aitk.core.artifacts.versions import package_versions
-from aitk.core.contract.capabilities import HasBaselines
+from aitk.core.contract.capabilities import HasBaselines, Mixes
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.contract.model_spec import ClosedFormModel, TrainedModel
 from aitk.core.contract.options import as_dict, known_names, resolve, unknown_name
@@ -34,7 +34,7 @@ from aitk.core.metrics.baselines import (
     score_baselines,
 )
 from aitk.core.runtime.startup import start_keras
-from aitk.core.training.batches import Examples
+from aitk.core.training.batches import Examples, RepeatedRows
 from aitk.core.training.optimizers import SCHEDULE_FREE
 from aitk.stages.evaluate import comparison_facts, protocol_of
 from aitk.stages.options import TrainingOptions
@@ -117,9 +117,13 @@ def train_run(
                     hint="Omit --ema and --layer-decay",
                 )
             rows = data.rows("train")
+            shown: Sequence[Mapping[str, Any]] = rows
+            if isinstance(task, Mixes):
+                places = task.mix(rows, chosen, note=reporter.note)
+                shown = rows if places is None else RepeatedRows(rows, places)
             if isinstance(spec, TrainedModel):
                 rate = spec.default_learning_rate(data.summary)
-                options = with_defaults(options, chosen, rows=len(rows), learning_rate=rate)
+                options = with_defaults(options, chosen, rows=len(shown), learning_rate=rate)
             assets = task.learn(
                 rows,
                 data.summary,
@@ -160,7 +164,7 @@ def train_run(
                 model,
                 task,
                 assets,
-                train=Examples(rows, task, assets),
+                train=Examples(shown, task, assets),
                 validation=held_out,
                 options=options,
                 state=draft.state,

@@ -104,6 +104,26 @@ class CountsReading(Protocol):
 
 
 @runtime_checkable
+class Mixes(Protocol):
+    """A task that shows some training rows more often than others."""
+
+    @abstractmethod
+    def mix(
+        self, rows: Sequence[Mapping[str, Any]], settings: Any, *, note: Note
+    ) -> np.ndarray | None:
+        """The places of the rows of an epoch, each row at least once; None: each exactly once."""
+
+
+@runtime_checkable
+class HasLanguages(Protocol):
+    """A task whose scores are also told by the language of a row."""
+
+    @abstractmethod
+    def language(self, fields: Mapping[str, Any]) -> str:
+        """The code of a row's language; ``und`` where it is not clear."""
+
+
+@runtime_checkable
 class Calibrates(Protocol):
     """A task whose assets have decision thresholds, which are tuned after training."""
 

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aitk.core.contract.capabilities import Drawable, Summarizable
+from aitk.core.contract.capabilities import Drawable, HasLanguages, Summarizable
+from aitk.core.contract.errors import DataError
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Evaluation, Task
 from aitk.core.inference.prediction import measure_and_decode_rows
@@ -22,6 +23,9 @@ WORST = 20
 DRAWN = 12  # number of worst predictions drawn
 LONGEST_LIST = 16  # maximum entries of a list stored in a row's result
 LONGEST_VALUE = 200  # maximum characters of a field stored in a row's result
+#: A language with fewer rows has no scores of its own.
+ROWS_OF_A_LANGUAGE = 20
+UNCLEAR = "und"
 
 
 @dataclass(frozen=True)
@@ -85,6 +89,11 @@ def evaluate_rows(
         options=options,
     )
     evaluation = task.score(measured, assets, resamples=resamples, seed=seed)
+    by_language = score_languages(rows, task, assets, measured)
+    if by_language:
+        tables = {**evaluation.details.get("tables", {}), "By language": by_language}
+        details = {**evaluation.details, "tables": tables}
+        evaluation = dataclasses.replace(evaluation, details=details)
     results: list[dict[str, Any]] = [
         {
             "key": hashlib.sha256(task.key(fields).encode()).hexdigest()[:16],
@@ -151,3 +160,31 @@ def _shortened(value: Any) -> Any:
             return f"list of {len(value)}"
         return [_shortened(each) for each in value]
     return value
+
+
+def score_languages(
+    rows: Sequence[Mapping[str, Any]], task: Task, assets: Any, measured: Mapping[str, np.ndarray]
+) -> list[dict[str, Any]]:
+    """The metrics of each language that has enough rows; nothing where it is only one.
+
+    Args:
+        measured: what ``Task.measure`` kept of the rows, in their order.
+    """
+    if not isinstance(task, HasLanguages):
+        return []
+    languages = np.array([task.language(fields) for fields in rows])
+    names, counts = np.unique(languages, return_counts=True)
+    enough = [name for name in names[np.argsort(-counts, kind="stable")]
+              if (languages == name).sum() >= ROWS_OF_A_LANGUAGE]  # fmt: skip
+    table: list[dict[str, Any]] = []
+    for name in enough if len(set(enough) - {UNCLEAR}) > 1 else ():
+        own = languages == name
+        kept = {key: np.asarray(values)[own] for key, values in measured.items()}
+        try:
+            scored = task.score(kept, assets)
+        except DataError:
+            continue  # nothing of this language can be scored
+        values = {key: round(score.value, 4) for key, score in scored.metrics.items()}
+        tokens = {"tokens": scored.details["tokens"]} if "tokens" in scored.details else {}
+        table.append({"language": str(name), "rows": int(own.sum())} | tokens | values)
+    return table

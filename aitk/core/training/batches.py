@@ -149,6 +149,25 @@ def step_rng(seed: int, epoch: int, step: int) -> np.random.Generator:
     return np.random.default_rng([seed, epoch, step])
 
 
+class RepeatedRows(Sequence[Mapping[str, Any]]):
+    """Rows by their places, which may repeat some."""
+
+    def __init__(self, rows: Sequence[Mapping[str, Any]], places: np.ndarray):
+        self._rows, self._places = rows, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.take(range(*index.indices(len(self))))
+        return self.take([index])[0]
+
+    def take(self, indices: Iterable[int]) -> list[Mapping[str, Any]]:
+        """Several rows at once."""
+        return take_rows(self._rows, [int(self._places[index]) for index in indices])
+
+
 def take_rows(rows: Sequence[Mapping[str, Any]], indices: Iterable[int]) -> list[Mapping[str, Any]]:
     """Rows by number, in one read if the sequence supports it."""
     take = getattr(rows, "take", None)

@@ -11,7 +11,10 @@ import importlib.util
 import re
 import unicodedata
 from collections import Counter, defaultdict
+from collections.abc import Sequence
 from pathlib import Path
+
+import numpy as np
 
 from aitk.core.contract.errors import ArtifactError, UsageError
 
@@ -87,6 +90,30 @@ def guess_language(text: str, script: str) -> str:
     if best <= _CLEAR_LEAD * second:
         return "und"
     return max(votes, key=lambda language: votes[language])
+
+
+def language_of(text: str) -> str:
+    """The likely language of a text; see ``guess_language``."""
+    return guess_language(text, script_of(text))
+
+
+def mix_languages(languages: Sequence[str], exponent: float) -> np.ndarray:
+    """Rows of an epoch in which a language's share is as its share of the rows to an exponent
+    (Conneau and Lample 2019, XLM, section 3.1).
+
+    No row is left out: the most frequent language keeps its rows, and others are repeated.
+
+    Args:
+        languages: of each row.
+        exponent: 1 leaves all as it is, 0 shows all languages alike.
+
+    Returns:
+        The places of the rows.
+    """
+    names, own, counts = np.unique(np.array(languages), return_inverse=True, return_counts=True)
+    wanted = np.round(counts.max() * (counts / counts.max()) ** exponent).astype(int)
+    places = [np.resize(np.flatnonzero(own == at), wanted[at]) for at in range(len(names))]
+    return np.sort(np.concatenate(places))
 
 
 @functools.cache

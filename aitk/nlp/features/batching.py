@@ -59,6 +59,25 @@ def pad_tokens(
     return {"token_ids": token_ids, "padding_mask": mask.astype(np.int32)}
 
 
+def pad_shifted(
+    targets: Sequence[np.ndarray], start_id: int, end_id: int, *, pad_to: int | None = None
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """What a decoder reads and writes of each target, (batch, length) each.
+
+    Returns:
+        The tokens read, which begin with ``start_id``; those to write, which end with ``end_id``;
+        and their weights, whose mean over all positions is 1: a loss that is a mean over all
+        positions becomes that over those in use.
+    """
+    read = [np.concatenate([[start_id], each]) for each in targets]
+    written = [np.concatenate([each, [end_id]]) for each in targets]
+    length = pad_to or max(map(len, written))
+    known = pad_tokens(written, pad_to=length)
+    weights = known["padding_mask"].astype(np.float32)
+    weights *= weights.size / weights.sum()
+    return pad_tokens(read, pad_to=length)["token_ids"], known["token_ids"], weights
+
+
 def pad_in_steps(
     texts: Sequence[Sequence[int] | np.ndarray] | np.ndarray, max_length: int
 ) -> dict[str, np.ndarray]:

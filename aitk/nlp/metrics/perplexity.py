@@ -10,6 +10,8 @@ from aitk.core.contract.errors import DataError
 from aitk.core.contract.task import Batch, Evaluation, Score
 from aitk.core.metrics.classification import log_softmax
 from aitk.core.metrics.statistics import bootstrap_scores, ratio_statistic
+from aitk.nlp.data.quality import count_words
+from aitk.nlp.features.tokenizers import SubwordTokenizer
 
 
 def measure_tokens(batch: Batch, outputs: np.ndarray) -> dict[str, np.ndarray]:
@@ -28,6 +30,22 @@ def measure_tokens(batch: Batch, outputs: np.ndarray) -> dict[str, np.ndarray]:
         "right": right.sum(-1),
         "loss": np.where(used, -answers, 0).sum(-1, dtype=np.float64),
     }
+
+
+def measure_text_tokens(
+    batch: Batch, outputs: np.ndarray, tokenizer: SubwordTokenizer
+) -> dict[str, np.ndarray]:
+    """The same, and the ``characters``, ``bytes`` (UTF-8) and ``words`` of the targets' text."""
+    used = np.asarray(batch.weights) > 0
+    pairs = zip(np.asarray(batch.targets), used, strict=True)
+    texts = [tokenizer.decode(ids[inside]) for ids, inside in pairs]
+    counts = {
+        "characters": [len(text) for text in texts],
+        "bytes": [len(text.encode()) for text in texts],
+        "words": [count_words(text) for text in texts],
+    }
+    found = {name: np.maximum(1, each) for name, each in counts.items()}
+    return measure_tokens(batch, outputs) | found
 
 
 def score_tokens(

@@ -14,6 +14,7 @@ from aitk.core.contract.multi_label import MultiLabelTask
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Example, Note
 from aitk.core.metrics.baselines import Baseline, Rows
+from aitk.nlp.data.languages import language_of
 from aitk.nlp.data.options import ClassifyReading
 from aitk.nlp.data.quality import TextInspector
 from aitk.nlp.data.reading import read_texts
@@ -70,6 +71,10 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
 
     def key(self, fields: Mapping[str, Any]) -> str:
         return whole_text(fields)
+
+    def language(self, fields: Mapping[str, Any]) -> str:
+        """See ``HasLanguages``."""
+        return language_of(fields["text"])
 
     def inspector(self, reading: ClassifyReading) -> TextInspector:
         return TextInspector(reading, labelled=True)

@@ -20,7 +20,6 @@ from aitk.core.metrics.baselines import Baseline, Rows
 from aitk.core.metrics.classification import log_softmax
 from aitk.nlp.data.formats.dialogues import DialogueInspector, holds_dialogues, read_dialogues
 from aitk.nlp.data.options import GenerationOptions, TextReading
-from aitk.nlp.data.quality import count_words
 from aitk.nlp.features.assets import TextAssets
 from aitk.nlp.features.batching import pad_in_steps, pad_tokens
 from aitk.nlp.features.causal import (
@@ -35,7 +34,7 @@ from aitk.nlp.features.causal import (
 from aitk.nlp.features.chat import find_chat, new_chat
 from aitk.nlp.features.masking import own_rng
 from aitk.nlp.features.tokenizers import train_subwords
-from aitk.nlp.metrics.perplexity import measure_tokens, score_tokens
+from aitk.nlp.metrics.perplexity import measure_text_tokens, score_tokens
 from aitk.nlp.models.specs import CausalModel
 from aitk.nlp.tasks.settings import CausalHubSettings, CausalLstmSettings, GptSettings
 from aitk.nlp.tasks.unlabelled import UnlabelledTexts
@@ -245,16 +244,7 @@ class Generate(UnlabelledTexts[CausalAssets]):
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: CausalAssets
     ) -> dict[str, np.ndarray]:
-        used = np.asarray(batch.weights) > 0
-        pairs = zip(np.asarray(batch.targets), used, strict=True)
-        texts = [assets.tokenizer.decode(ids[inside]) for ids, inside in pairs]
-        counts = {
-            "characters": [len(text) for text in texts],
-            "bytes": [len(text.encode()) for text in texts],
-            "words": [count_words(text) for text in texts],
-        }
-        found = {name: np.maximum(1, each) for name, each in counts.items()}
-        return measure_tokens(batch, outputs) | found
+        return measure_text_tokens(batch, outputs, assets.tokenizer)
 
     def score(
         self,

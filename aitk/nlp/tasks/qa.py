@@ -13,6 +13,7 @@ from aitk.core.contract.errors import UsageError
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note, Task
 from aitk.core.metrics.baselines import Baseline, Rows
+from aitk.nlp.data.languages import language_of
 from aitk.nlp.data.options import QaPredictOptions, QaReading
 from aitk.nlp.data.qa_quality import QaInspector
 from aitk.nlp.data.qa_reading import ask_about, read_questions
@@ -76,6 +77,10 @@ class QuestionAnswering(Task[QaAssets]):
 
     def key(self, fields: Mapping[str, Any]) -> str:
         return f"{fields['question']}\n{fields['context']}"
+
+    def language(self, fields: Mapping[str, Any]) -> str:
+        """See ``HasLanguages``."""
+        return language_of(fields["context"])
 
     def inspector(self, reading: QaReading) -> QaInspector:
         return QaInspector(reading)

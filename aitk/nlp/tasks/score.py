@@ -15,6 +15,7 @@ from aitk.core.contract.score_task import ScoreTask
 from aitk.core.contract.task import Batch, Example, Note
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import read_json
+from aitk.nlp.data.languages import language_of
 from aitk.nlp.data.options import ScoreReading
 from aitk.nlp.data.quality import TextInspector
 from aitk.nlp.data.reading import read_texts
@@ -75,6 +76,10 @@ class Score(ScoreTask[TextScoreAssets]):
 
     def key(self, fields: Mapping[str, Any]) -> str:
         return fields["text"]
+
+    def language(self, fields: Mapping[str, Any]) -> str:
+        """See ``HasLanguages``."""
+        return language_of(fields["text"])
 
     def inspector(self, reading: ScoreReading) -> TextInspector:
         return TextInspector(reading)

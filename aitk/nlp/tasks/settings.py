@@ -32,6 +32,19 @@ class TextSettings:
 
 
 @dataclass(frozen=True)
+class MixSettings:
+    """How often texts of each language are shown."""
+
+    mix: float = option(
+        1.0,
+        "exponent of each language's share of the rows: 1 as they are, 0.3 repeats rare ones",
+        minimum=0.0,
+        maximum=1.0,
+        inherited=False,
+    )
+
+
+@dataclass(frozen=True)
 class BagSettings(TextSettings):
     """Embedded words and n-grams, weighted by rarity (Joulin et al. 2016, fastText)."""
 
@@ -126,7 +139,7 @@ class HubSettings:
 
 
 @dataclass(frozen=True)
-class MaskedTransformerSettings(TransformerSettings):
+class MaskedTransformerSettings(MixSettings, TransformerSettings):
     """The transformer as a masked language model (Devlin et al. 2018, section 3.1)."""
 
     mask_share: float = option(0.15, "share of masked tokens", minimum=0.01, maximum=0.9)
@@ -136,7 +149,7 @@ class MaskedTransformerSettings(TransformerSettings):
 
 
 @dataclass(frozen=True)
-class MaskedHubSettings(HubSettings):
+class MaskedHubSettings(MixSettings, HubSettings):
     """A pretrained encoder, trained further as a masked language model."""
 
     mask_share: float = option(0.15, "share of masked tokens", minimum=0.01, maximum=0.9)
@@ -144,7 +157,7 @@ class MaskedHubSettings(HubSettings):
 
 
 @dataclass(frozen=True)
-class GptSettings(TransformerSettings):
+class GptSettings(MixSettings, TransformerSettings):
     """GPT: a causal transformer (Radford et al. 2019)."""
 
     tokenizer: str = option("bpe", "unit of the vocabulary", choices=TRAINED_TOKENIZERS)
@@ -155,7 +168,7 @@ class GptSettings(TransformerSettings):
 
 
 @dataclass(frozen=True)
-class CausalLstmSettings(TextSettings):
+class CausalLstmSettings(MixSettings, TextSettings):
     """A causal LSTM (Zaremba et al. 2014)."""
 
     tokenizer: str = option("bpe", "unit of the vocabulary", choices=TRAINED_TOKENIZERS)
@@ -170,7 +183,7 @@ class CausalLstmSettings(TextSettings):
 
 
 @dataclass(frozen=True)
-class CausalHubSettings:
+class CausalHubSettings(MixSettings):
     """A pretrained Keras Hub decoder such as GPT-2, with its tokeniser (needs --from)."""
 
     max_length: int = option(128, "maximum tokens of a text", minimum=4)

@@ -15,6 +15,7 @@ from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note, Task
 from aitk.core.metrics.baselines import Baseline, Rows
 from aitk.nlp.data.formats.tag_schemes import OUTSIDE, WordSpan, is_plain, spans_of
+from aitk.nlp.data.languages import language_of
 from aitk.nlp.data.options import TagReading
 from aitk.nlp.data.tag_quality import TagInspector
 from aitk.nlp.data.tag_reading import read_tagged
@@ -76,6 +77,10 @@ class Tag(Task[TagAssets]):
 
     def key(self, fields: Mapping[str, Any]) -> str:
         return fields["text"]
+
+    def language(self, fields: Mapping[str, Any]) -> str:
+        """See ``HasLanguages``."""
+        return language_of(fields["text"])
 
     def inspector(self, reading: TagReading) -> TagInspector:
         return TagInspector(reading)

@@ -19,10 +19,10 @@ from aitk.core.io.files import write_json
 from aitk.core.io.json_files import read_json
 from aitk.core.metrics.baselines import Baseline, Rows
 from aitk.core.metrics.classification import log_softmax
-from aitk.nlp.data.languages import script_of
+from aitk.nlp.data.languages import language_of, script_of
 from aitk.nlp.data.options import TranslateOptions, TranslateReading
 from aitk.nlp.features.assets import TextAssets, load_text_assets
-from aitk.nlp.features.batching import pad_tokens
+from aitk.nlp.features.batching import pad_shifted, pad_tokens
 from aitk.nlp.features.tokenizers import SubwordTokenizer, train_subwords
 from aitk.nlp.metrics.translation import (
     DEFAULT_SPLITTER,
@@ -127,6 +127,10 @@ class Translate(Task[TranslationAssets]):
     def key(self, fields: Mapping[str, Any]) -> str:
         return fields["source"]
 
+    def language(self, fields: Mapping[str, Any]) -> str:
+        """See ``HasLanguages``: of the translation."""
+        return language_of(fields["target"])
+
     def inspector(self, reading: TranslateReading) -> Any:
         from aitk.nlp.data.pair_quality import PairInspector
 
@@ -217,16 +221,9 @@ class Translate(Task[TranslationAssets]):
             starts = np.full((len(examples), 1), assets.start_id, np.int32)
             return Batch(inputs | {"target_ids": starts})
         ids = [example.target[1] for example in examples]
-        read = [np.concatenate([[assets.start_id], each]) for each in ids]
-        targets = [np.concatenate([each, [assets.end_id]]) for each in ids]
-        length = pad_to or max(map(len, targets))
-        known = pad_tokens(targets, pad_to=length)
-        weights = known["padding_mask"].astype(np.float32)
-        # The loss is a mean over all positions: rescale it to the mean over valid ones.
-        weights *= weights.size / weights.sum()
-        inputs["target_ids"] = pad_tokens(read, pad_to=length)["token_ids"]
+        read, targets, weights = pad_shifted(ids, assets.start_id, assets.end_id, pad_to=pad_to)
         context = {"target": [example.target[0] for example in examples]}
-        return Batch(inputs, known["token_ids"], weights, context)
+        return Batch(inputs | {"target_ids": read}, targets, weights, context)
 
     # Predictions ----------------------------------------------------------
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import ClassVar
 
 from aitk.core.contract.options import option
-from aitk.nlp.tasks.settings import TRAINED_TOKENIZERS
+from aitk.nlp.tasks.settings import TRAINED_TOKENIZERS, MixSettings
 
 
 @dataclass(frozen=True)
@@ -64,3 +64,35 @@ class LstmTranslatorSettings(TranslatorSettings):
     )
 
     default_learning_rate: ClassVar[float] = 2e-3
+
+
+@dataclass(frozen=True)
+class NoiseSettings(MixSettings):
+    """What is taken out of a text."""
+
+    label_smoothing: float = option(
+        0.0, "probability given to all other units in training", minimum=0.0, maximum=0.9,
+        inherited=False,
+    )  # fmt: skip
+    noise: str = option(
+        "infill",
+        "infill: a span becomes one mask, and the whole text is written (BART); spans: spans"
+        " become marks, and the spans are written (T5)",
+        choices=("infill", "spans"),
+        inherited=False,
+    )
+    noise_share: float = option(
+        0.3, "share of the units taken out", minimum=0.01, maximum=0.9, inherited=False
+    )
+    span: float = option(3.0, "mean units of a span", minimum=1.0, maximum=50.0, inherited=False)
+    default_epochs: ClassVar[int] = 10
+
+
+@dataclass(frozen=True)
+class DenoisingTransformerSettings(NoiseSettings, TransformerTranslatorSettings):
+    """The translators' Transformer, and what is taken out of a text."""
+
+
+@dataclass(frozen=True)
+class DenoisingLstmSettings(NoiseSettings, LstmTranslatorSettings):
+    """The translators' LSTM, and what is taken out of a text."""

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import AssetsT, Note, Task
+from aitk.nlp.data.languages import language_of, mix_languages
 from aitk.nlp.data.options import TextReading
 from aitk.nlp.data.quality import TextInspector
 from aitk.nlp.data.reading import read_texts
@@ -28,6 +32,27 @@ class UnlabelledTexts(Task[AssetsT]):
 
     def inspector(self, reading: TextReading) -> TextInspector:
         return TextInspector(reading, labelled=False)
+
+    def language(self, fields: Mapping[str, Any]) -> str:
+        """See ``HasLanguages``."""
+        return language_of(fields["text"])
+
+    def mix(
+        self, rows: Sequence[Mapping[str, Any]], settings: Any, *, note: Note
+    ) -> np.ndarray | None:
+        """See ``Mixes``: languages by the setting ``mix``; the shares are noted."""
+        exponent = getattr(settings, "mix", 1.0)  # settings of plug-ins may lack it
+        if exponent == 1 or not len(rows):
+            return None
+        languages = [self.language(fields) for fields in rows]
+        places = mix_languages(languages, exponent)
+        before, after = Counter(languages), Counter(languages[place] for place in places)
+        shares = (
+            f"{name} {count / len(rows):.1%} -> {after[name] / len(places):.1%}"
+            for name, count in before.most_common()
+        )
+        note("rows of each language, and with mix: " + ", ".join(shares))
+        return places
 
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         import tensorflow_datasets as tfds

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from aitk.core.contract.progress import Silent
+from aitk.core.contract.task import Evaluation, Score
 from aitk.core.inference.evaluation import WORST, evaluate_rows
 from tests.core.toy_task import ToyTask
 
@@ -68,3 +69,24 @@ def test_a_task_may_summarize_and_draw_its_worst_predictions(rows):
 def test_no_more_than_some_of_the_worst_are_kept():
     rows = [{"values": [float(-number)], "label": "minus"} for number in range(1, 40)]
     assert len(evaluated(Keyed(), rows).worst) == WORST
+
+
+def test_languages_with_enough_rows_have_scores_of_their_own():
+    from aitk.core.inference.evaluation import score_languages
+
+    class Task:
+        def language(self, fields):
+            return fields["language"]
+
+        def score(self, measured, assets):
+            return Evaluation({"accuracy": Score(float(measured["right"].mean()))}, np.zeros(1))
+
+    rows = [{"language": name} for name in ["en"] * 30 + ["de"] * 20 + ["zh"] * 19]
+    measured = {"right": np.array([1.0] * 30 + [0.5] * 20 + [0.0] * 19)}
+    found = score_languages(rows, Task(), None, measured)
+    assert found == [
+        {"language": "en", "rows": 30, "accuracy": 1.0},
+        {"language": "de", "rows": 20, "accuracy": 0.5},
+    ]
+    assert not score_languages(rows[:30], Task(), None, {"right": measured["right"][:30]})
+    assert not score_languages(rows, object(), None, measured)

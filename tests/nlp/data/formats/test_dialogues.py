@@ -69,6 +69,14 @@ def test_rows_with_roles_out_of_order_or_without_text_are_refused_with_their_lin
     assert "message 1 is empty" in refused[2]
 
 
+def test_cut_json_is_refused_at_its_line(tmp_path):
+    source = write(tmp_path / "a.jsonl", OPENAI, SHAREGPT)
+    (tmp_path / "a.jsonl").write_text((tmp_path / "a.jsonl").read_text()[:-30], encoding="utf-8")
+    whole, cut = read_dialogues([source], TextReading(), labelled=True, note=print)
+    assert whole.fields["text"] == "user: Hi\nassistant: Ho"
+    assert isinstance(cut, Refusal) and (cut.line, "JSON" in cut.reason) == (2, True)
+
+
 def test_a_question_may_be_predicted(tmp_path):
     source = write(tmp_path / "a.jsonl", {"messages": OPENAI["messages"][:1]})
     (row,) = read_dialogues([source], TextReading(), labelled=False, note=print)
