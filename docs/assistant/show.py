@@ -1,6 +1,6 @@
-"""Print what was heard or typed, its intent and the answer, side by side.
+"""Print what was heard or typed, its intent and the answer.
 
-python show.py REQUESTS INTENTS.jsonl ANSWERS.jsonl
+python show.py INTENTS.jsonl ANSWERS.jsonl
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ import sys
 from pathlib import Path
 
 
-def lines(path: str) -> list[str]:
-    """The predictions of a file, or its lines."""
-    text = Path(path).read_text(encoding="utf-8").splitlines()
-    return [json.loads(line)["prediction"] for line in text] if path.endswith("l") else text
+def rows(path: str) -> list[dict[str, str]]:
+    """The rows of a file of predictions."""
+    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines()]
 
 
 if __name__ == "__main__":
-    for request, intent, answer in zip(*map(lines, sys.argv[1:4]), strict=True):
-        sys.stdout.write(f"{request}\n    {intent}: {answer}\n")
+    for intent, answer in zip(*map(rows, sys.argv[1:3]), strict=True):
+        said = f"{intent['text']}\n    {intent['prediction']}: {answer['prediction']}"
+        sys.stdout.write(f"{said}\n")
