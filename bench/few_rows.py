@@ -2,9 +2,9 @@
 
     python bench/few_rows.py CLINC150_FOLDER SST2_FOLDER OUT [--seeds 5] [--epochs 10]
 
-An encoder of size tiny is pretrained on the texts of CLINC150 (train) and SST-2 (train) without
-their labels. For each seed 10 rows of every intent are drawn from CLINC150's training rows; the same
-transformer learns them from scratch and from the pretrained weights, with the same options, and both
+An encoder of size tiny is pretrained on the training texts of CLINC150 and SST-2 without their
+labels. For each seed 10 rows of every intent are drawn from CLINC150's training rows; the same
+transformer learns them from scratch and from the pretrained weights, with the same options. Both
 are scored on the validation file, of which neither has seen anything. Printed: both accuracies of
 each seed, and the mean difference with its 95% interval over seeds (Student's t).
 """

@@ -1,7 +1,9 @@
 """Rows of questions about contexts from the user's files.
 
 A row is ``{"id", "context", "question", "answers", "answer_starts"}``: the texts of the answers
-and where each begins in the context, in characters; none where the context holds no answer.
+and where each begins in the context, in characters; none where the context holds no answer. Of
+several answers some may not occur in the context: they come last, their start is
+``NOT_IN_CONTEXT``.
 """
 
 from __future__ import annotations
@@ -25,16 +27,18 @@ from aitk.nlp.data.options import QaReading
 
 _TABLES = (".csv", ".tsv", ".parquet")
 MAX_CONTEXT_CHARACTERS = 10_000_000
+NOT_IN_CONTEXT = -1
 
 _Item = tuple[int, Question | str]
 
 
 @dataclasses.dataclass
 class _Moved:
-    """Answers of one source whose positions were corrected."""
+    """Answers of one source whose positions were corrected, and questions with answers that do
+    not occur in the context."""
 
     count: int = 0
-    dropped: int = 0
+    elsewhere: int = 0
 
 
 def read_questions(
@@ -80,8 +84,11 @@ def _read(
             note(
                 f"{source}: {moved.count:,} answers had wrong positions in their context: corrected"
             )
-        if moved.dropped:
-            note(f"{source}: {moved.dropped:,} further answers not in their context: omitted")
+        if moved.elsewhere:
+            note(
+                f"{source}: {moved.elsewhere:,} questions have further answers that are not in the"
+                " context: used in scores alone"
+            )
 
 
 def _without_personal_data(item: Row | Refusal, redactor: Redactor) -> Row | Refusal:
@@ -92,16 +99,16 @@ def _without_personal_data(item: Row | Refusal, redactor: Redactor) -> Row | Ref
     context = redactor.redact(fields["context"])
     fields |= {"context": context.text, "question": redactor(fields["question"])}
     if "answers" in fields:
-        ends = [
-            start + len(text)
-            for text, start in zip(fields["answers"], fields["answer_starts"], strict=True)
-        ]
-        starts = [context.moved(start) for start in fields["answer_starts"]]
-        places = zip(starts, (context.moved(end, end=True) for end in ends), strict=True)
-        fields |= {
-            "answers": [context.text[start:end] for start, end in places],
-            "answer_starts": starts,
-        }
+        answers, starts = [], []
+        for text, start in zip(fields["answers"], fields["answer_starts"], strict=True):
+            if start == NOT_IN_CONTEXT:
+                starts.append(start)
+                answers.append(redactor(text))
+                continue
+            starts.append(context.moved(start))
+            end = context.moved(start + len(text), end=True)
+            answers.append(context.text[starts[-1] : end])
+        fields |= {"answers": answers, "answer_starts": starts}
     # Predictions count the characters of the context that the model reads.
     known = {name: fields[name] for name in ("context", "question") if name in item.record}
     counts = redactor.take_counts()
@@ -170,11 +177,11 @@ def _fields(found: Question, moved: _Moved, *, labelled: bool) -> dict[str, Any]
     if not labelled:
         return fields
     texts, starts = [], []
-    missing = ""
+    missing: list[str] = []
     for text, start in found.answers or ():
         place = locate(found.context, text, start)
         if place is None:
-            missing = missing or text
+            missing.append(text.strip())
             continue
         bare = text.strip()
         moved.count += _is_moved(found.context, text, start)
@@ -182,9 +189,11 @@ def _fields(found: Question, moved: _Moved, *, labelled: bool) -> dict[str, Any]
         starts.append(place)
     if missing and not texts:
         of = f"question {found.id}: " if found.id else ""
-        return f"{of}its answer {missing[:60]!r} does not occur in its context"
-    moved.dropped += bool(missing)
-    return fields | {"answers": texts, "answer_starts": starts}
+        return f"{of}its answer {missing[0][:60]!r} does not occur in its context"
+    moved.elsewhere += bool(missing)
+    # The official scores compare with every answer; only those in the context are learned from.
+    elsewhere = [NOT_IN_CONTEXT] * len(missing)
+    return fields | {"answers": [*texts, *missing], "answer_starts": [*starts, *elsewhere]}
 
 
 def locate(context: str, answer: str, start: int | None) -> int | None:

@@ -7,7 +7,7 @@ import pytest
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.rows import Refusal, Row
 from aitk.nlp.data.options import QaReading
-from aitk.nlp.data.qa_reading import ask_about, locate, read_questions
+from aitk.nlp.data.qa_reading import NOT_IN_CONTEXT, ask_about, locate, read_questions
 
 CONTEXT = "Ann lives in Porto. Tom lives in Leeds, near Ann."
 
@@ -66,6 +66,14 @@ def test_an_answer_at_another_position_is_found_and_counted(tmp_path):
     (row,), notes = read(tmp_path / "x.jsonl", json.dumps(FLAT | answers))
     assert row.fields["answer_starts"] == [CONTEXT.index("Leeds")]
     assert "1 answers had wrong positions" in notes[-1]
+
+
+def test_a_further_answer_that_is_not_in_the_context_counts_in_scores_alone(tmp_path):
+    answers = {"answers": [{"text": "Rome", "answer_start": 2}, {"text": "Leeds"}]}
+    (row,), notes = read(tmp_path / "x.jsonl", json.dumps(FLAT | answers))
+    assert row.fields["answers"] == ["Leeds", "Rome"]
+    assert row.fields["answer_starts"] == [CONTEXT.index("Leeds"), NOT_IN_CONTEXT]
+    assert "1 questions" in notes[-1]
 
 
 @pytest.mark.parametrize(
