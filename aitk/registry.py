@@ -143,7 +143,7 @@ BUILT_IN = {
     "nlp.denoise": Row(
         task="aitk.nlp.tasks.denoise:Denoise",
         reading="aitk.nlp.data.options:TextReading",
-        summary="encoder-decoder that writes what was taken out of a text (BART, T5)",
+        summary="denoising pretraining of encoder-decoders (BART, T5)",
         sample="sample_data/manual.txt",
         training={"epochs": "2", "set": "size=tiny"},
         objective=True,

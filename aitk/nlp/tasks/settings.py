@@ -33,11 +33,11 @@ class TextSettings:
 
 @dataclass(frozen=True)
 class MixSettings:
-    """How often texts of each language are shown."""
+    """How languages are sampled."""
 
     mix: float = option(
         1.0,
-        "exponent of each language's share of the rows: 1 as they are, 0.3 repeats rare ones",
+        "exponent of language shares: 1 keeps them, 0.3 upsamples rare languages",
         minimum=0.0,
         maximum=1.0,
         inherited=False,

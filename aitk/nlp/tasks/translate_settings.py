@@ -68,31 +68,32 @@ class LstmTranslatorSettings(TranslatorSettings):
 
 @dataclass(frozen=True)
 class NoiseSettings(MixSettings):
-    """What is taken out of a text."""
+    """Which spans of a text are masked."""
 
     label_smoothing: float = option(
-        0.0, "probability given to all other units in training", minimum=0.0, maximum=0.9,
-        inherited=False,
+        0.0, "label smoothing", minimum=0.0, maximum=0.9, inherited=False,
     )  # fmt: skip
     noise: str = option(
         "infill",
-        "infill: a span becomes one mask, and the whole text is written (BART); spans: spans"
-        " become marks, and the spans are written (T5)",
+        "infill: each span becomes one mask, the target is the text (BART); spans: each span"
+        " becomes a sentinel, the target is the spans (T5)",
         choices=("infill", "spans"),
         inherited=False,
     )
     noise_share: float = option(
-        0.3, "share of the units taken out", minimum=0.01, maximum=0.9, inherited=False
+        0.3, "share of masked units", minimum=0.01, maximum=0.9, inherited=False
     )
-    span: float = option(3.0, "mean units of a span", minimum=1.0, maximum=50.0, inherited=False)
+    span: float = option(
+        3.0, "mean length of a span in units", minimum=1.0, maximum=50.0, inherited=False
+    )
     default_epochs: ClassVar[int] = 10
 
 
 @dataclass(frozen=True)
 class DenoisingTransformerSettings(NoiseSettings, TransformerTranslatorSettings):
-    """The translators' Transformer, and what is taken out of a text."""
+    """Transformer encoder-decoder pretrained by denoising (Lewis et al. 2020)."""
 
 
 @dataclass(frozen=True)
 class DenoisingLstmSettings(NoiseSettings, LstmTranslatorSettings):
-    """The translators' LSTM, and what is taken out of a text."""
+    """LSTM encoder-decoder pretrained by denoising."""
