@@ -368,7 +368,7 @@ def test_explain_names_parts_and_a_page(chain):
     from aitk.stages.explain import explain
 
     if TASKS[chain.name].objective or not isinstance(chain.task, Explainable):
-        pytest.skip("an objective explains only what the user asks it to guess")
+        pytest.skip("an objective explains only masked input")
     out = chain.folder / "why"
     explain(
         chain.run,

@@ -231,7 +231,10 @@ def test_data_that_changed_or_went_is_told(run, tmp_path):
     copy = tmp_path / "run"
     shutil.copytree(run, copy)
     manifest = json.loads((copy / "run.json").read_text())
-    for change, said in (({"fingerprint": "other"}, "changed"), ({"folder": "/gone"}, "is gone")):
+    for change, said in (
+        ({"fingerprint": "other"}, "changed"),
+        ({"folder": "/gone"}, "is missing"),
+    ):
         broken = manifest | {"data": manifest["data"] | change}
         (copy / "run.json").write_text(json.dumps(broken))
         with pytest.raises(ArtifactError, match=said):

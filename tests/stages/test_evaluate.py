@@ -182,7 +182,7 @@ def test_a_run_of_another_domain_is_refused(run, heard):
 
 def test_data_that_is_gone_is_reported(run, heard):
     shutil.rmtree(load_run(run).data)
-    with pytest.raises(ArtifactError, match="is gone"):
+    with pytest.raises(ArtifactError, match="is missing"):
         evaluate(run, options=QUICK, reporter=heard)
 
 

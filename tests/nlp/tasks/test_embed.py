@@ -118,9 +118,9 @@ def test_a_text_is_found_in_a_file_that_holds_it(words, tmp_path):
 
 
 def test_rows_come_from_files_or_from_an_option(words, tmp_path):
-    with pytest.raises(UsageError, match="which rows"):
+    with pytest.raises(UsageError, match="no rows given"):
         predicted(words, [], tmp_path / "o.jsonl")
-    with pytest.raises(UsageError, match="not both"):
+    with pytest.raises(UsageError, match="either INPUT"):
         predicted(words, [str(SAMPLES / "sentences_new.txt")], tmp_path / "o.jsonl", nearest="a")
 
 
