@@ -97,11 +97,13 @@ def prepare(
         if not isinstance(worker, Grouped):
             rule = _split_rule(named, shares, reporter, divide=options.held_out == "divide")
         counts: Counter[str] = Counter()
+        assigned = bytearray()  # the number of each row's split
         digest = hashlib.sha256()
         for row, key in _spooled(spool, worker):
             split = rule(row.split, key, options.seed)
             inspector.add(row, split)
             counts[split] += 1
+            assigned.append(SPLITS.index(split))
             digest.update(f"{split}\0{dump_line(row.fields, sort_keys=True)}\n".encode())
         summary, findings = inspector.summary(), inspector.findings()
         pictures = summary.pop("pictures", [])
@@ -116,9 +118,7 @@ def prepare(
         writer = DataWriter(
             folder, worker.features(summary), description=f"{task} rows prepared by aitk"
         )
-        _write_rows(
-            writer, _spooled(spool, worker), rule, options.seed, reporter, sum(counts.values())
-        )
+        _write_rows(writer, spool, assigned, reporter)
         spool.unlink()
         rows = {split: counts[split] for split in SPLITS if counts[split]}
         manifest: dict[str, Any] = {
@@ -372,20 +372,17 @@ def _split_rule(
 
 
 def _write_rows(
-    writer: DataWriter,
-    rows: Iterable[tuple[Row, str]],
-    rule: Any,
-    seed: int,
-    reporter: Reporter,
-    total: int,
+    writer: DataWriter, spool: Path, assigned: Sequence[int], reporter: Reporter
 ) -> None:
     waiting: dict[str, list[Mapping[str, Any]]] = {split: [] for split in SPLITS}
-    for row, key in reporter.track(rows, "writing", total=total):
-        split = rule(row.split, key, seed)
-        waiting[split].append(row.fields)
-        if len(waiting[split]) == ROWS_AT_ONCE:
-            writer.write(split, waiting[split])
-            waiting[split] = []
+    with spool.open(encoding="utf-8") as file:
+        lines = zip(file, assigned, strict=True)
+        for line, number in reporter.track(lines, "writing", total=len(assigned)):
+            split = SPLITS[number]
+            waiting[split].append(load_line(line, where=str(spool))["f"])
+            if len(waiting[split]) == ROWS_AT_ONCE:
+                writer.write(split, waiting[split])
+                waiting[split] = []
     for split, left in waiting.items():
         if left:
             writer.write(split, left)

@@ -57,6 +57,11 @@ class Refusal:
 
 
 def _printable_values(values: Mapping[str, Any]) -> Mapping[str, Any]:
+    for value in values.values():  # nearly always all of them are ASCII
+        if isinstance(value, str) and not value.isascii():
+            break
+    else:
+        return values
     changed = {
         name: text
         for name, value in values.items()

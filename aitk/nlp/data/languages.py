@@ -8,7 +8,9 @@ from __future__ import annotations
 
 import functools
 import importlib.util
+import math
 import re
+import struct
 import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Sequence
@@ -31,6 +33,9 @@ _LANGUAGE_OF_SCRIPT = {
     "DEVANAGARI": "hi", "BENGALI": "bn", "TAMIL": "ta", "TELUGU": "te", "HIRAGANA": "ja",
     "KATAKANA": "ja", "CJK": "zh", "GEORGIAN": "ka", "ARMENIAN": "hy",
 }  # fmt: skip
+_ASCII_LETTERS = {code: " " for code in range(128) if not chr(code).isalpha()}
+#: The votes of all languages, and the bits of one: see ``_stop_word_votes``.
+_BALLOT, _LANE = struct.Struct(f"<{len(_RIVALS)}Q"), 64
 _WORD = re.compile(r"[^\W\d_]+")
 _CHARACTERS_LOOKED_AT = 400
 # Below this ratio of votes, short English sentences are often identified as Dutch or Danish.
@@ -81,15 +86,15 @@ def guess_language(text: str, script: str) -> str:
     """
     if script not in ("LATIN", "CYRILLIC"):
         return _LANGUAGE_OF_SCRIPT.get(script, "und")
-    index = _stop_word_index()
-    votes: dict[str, float] = defaultdict(float)
-    for word in _WORD.findall(text[:_CHARACTERS_LOOKED_AT].lower()):
-        for language in index.get(word, ()):
-            votes[language] += 1 / len(index[word])
-    best, second = [*sorted(votes.values(), reverse=True), 0.0, 0.0][:2]
-    if best <= _CLEAR_LEAD * second:
-        return "und"
-    return max(votes, key=lambda language: votes[language])
+    beginning = text[:_CHARACTERS_LOOKED_AT].lower()
+    if beginning.isascii():  # the same words, in a third of the time
+        words = beginning.translate(_ASCII_LETTERS).split()
+    else:
+        words = _WORD.findall(beginning)
+    total = sum(filter(None, map(_stop_word_votes().get, words)))
+    votes = _BALLOT.unpack(total.to_bytes(_BALLOT.size, "little"))
+    best, second = sorted(votes, reverse=True)[:2]
+    return "und" if best <= _CLEAR_LEAD * second else _RIVALS[votes.index(best)]
 
 
 def language_of(text: str) -> str:
@@ -117,13 +122,21 @@ def mix_languages(languages: Sequence[str], exponent: float) -> np.ndarray:
 
 
 @functools.cache
-def _stop_word_index() -> dict[str, list[str]]:
-    """Stop word -> its languages."""
+def _stop_word_votes() -> dict[str, int]:
+    """Stop word -> its vote, shared equally by the languages it is one of.
+
+    One number holds the votes for all languages, ``_LANE`` bits each, so that the votes of a text
+    are added in one go. A whole vote is divisible by any number of languages.
+    """
     index = defaultdict(list)
-    for language in _RIVALS:
+    for place, language in enumerate(_RIVALS):
         for word in stop_words(language):
-            index[word].append(language)
-    return dict(index)
+            index[word].append(place)
+    whole = math.lcm(*range(1, len(_RIVALS) + 1))
+    return {
+        word: sum(whole // len(places) << (_LANE * place) for place in places)
+        for word, places in index.items()
+    }
 
 
 @functools.lru_cache(1 << 16)

@@ -60,12 +60,13 @@ class TextInspector:
         if "pair" in row.fields:
             self._pairs += 1
             text = f"{text}\n{row.fields['pair']}"
-        self._hashes.append(hash(" ".join(text.casefold().split())))
+        words = text.casefold().split()
+        self._hashes.append(hash(" ".join(words)))
         self._splits.append(SPLITS.index(split))
         self._lines.append(row.line)
         self._file_numbers.append(self._files.setdefault(row.file, len(self._files)))
         self._characters.append(len(text))
-        self._words.append(count_words(text))
+        self._words.append(len(words) if text.isascii() else count_words(text))
         script = script_of(text)
         self._scripts[script] += 1
         self._languages[guess_language(text, script)] += 1
