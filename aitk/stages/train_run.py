@@ -87,9 +87,14 @@ def train_run(
         start_keras(reporter)
         from aitk.core.artifacts.pretrained import load_pretrained
         from aitk.core.runtime.devices import set_up_training
+        from aitk.core.runtime.precision import resolve_precision
         from aitk.core.training.history import calibrate, evaluate_closed_form
         from aitk.core.training.loop import train
 
+        precision = resolve_precision(options.precision, source=options.from_)
+        if precision == "bfloat16" != options.precision:
+            reporter.note("bfloat16, which is faster on this processor (see --precision)")
+        options = dataclasses.replace(options, precision=precision)
         scope = set_up_training(
             seed=options.seed, precision=options.precision, devices=options.devices
         )
