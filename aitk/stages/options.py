@@ -109,8 +109,8 @@ class TrainingOptions:
     )
     precision: str = option(
         "auto",
-        "arithmetic; auto is bfloat16 on GPUs with support, for large pretrained weights also on CPUs"
-        " where it is measured to be faster; else float32",
+        "arithmetic; auto is bfloat16 on GPUs with support, and for large pretrained weights on"
+        " CPUs that are measured to be faster with it; else float32",
         choices=("auto", "float32", "bfloat16", "float16"),
         rare=True,
     )
