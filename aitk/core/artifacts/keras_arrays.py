@@ -102,6 +102,15 @@ def read_layer(path: Path, name: str) -> StoredLayer | None:
     return StoredLayer(path, found[0]["registered_name"], found[0]["config"], below)
 
 
+def read_stored(path: Path) -> tuple[Any, dict[str, np.ndarray]]:
+    """The configuration of the model in a ``.keras`` file, and its weights by their paths.
+
+    Raises:
+        ArtifactError: the file is damaged.
+    """
+    return read_config(path), _weights(path)
+
+
 def _weights(path: Path) -> dict[str, np.ndarray]:
     try:
         with zipfile.ZipFile(path) as archive:

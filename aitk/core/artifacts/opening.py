@@ -141,10 +141,12 @@ def open_model(task: Task, run: Run, assets: Any, *, reporter: Reporter | None =
 
 
 def _open_arrays(spec: AnyModel, run: Run) -> Predictor | None:
-    """A closed-form model in NumPy, if available."""
-    if run.format != "keras" or not isinstance(spec, ClosedFormModel):
+    """The model in NumPy, if available."""
+    if run.format != "keras":
         return None
     with damage_at(run.model_path):
+        if not isinstance(spec, ClosedFormModel):
+            return spec.open_arrays(run.model_path)
         layer = read_layer(run.model_path, BACKBONE)
         return None if layer is None else spec.open_arrays(layer)
 

@@ -83,6 +83,15 @@ class TrainedModel(ModelSpec[SettingsT, AssetsT]):
         rate: float = self.settings.default_learning_rate  # type: ignore[attr-defined]
         return rate
 
+    def open_arrays(self, path: Path) -> Callable[[Mapping[str, Any]], Any] | None:
+        """The model of a ``.keras`` file in NumPy; None leaves it to Keras.
+
+        The function maps a batch's inputs to the model's outputs. ``evaluate``, ``predict`` and
+        ``explain`` then start without TensorFlow.
+        """
+        del path
+        return None
+
     @abstractmethod
     def build(
         self, settings: SettingsT, assets: AssetsT, *, backbone: keras.Model | None = None

@@ -7,6 +7,8 @@ from typing import Any
 import keras
 import numpy as np
 
+from aitk.core.layers.sparse_rows import sparse_rows
+
 
 def normalised_batch(maps: Any, gamma: Any, beta: Any, *, epsilon: float) -> tuple | None:
     """Training-time batch normalisation with a fused kernel, if the backend has one (TensorFlow).
@@ -76,18 +78,10 @@ def weighted_sums(table: Any, ids: Any, weights: Any) -> Any | None:
 
 
 def _sums(ids: np.ndarray, weights: np.ndarray, table: np.ndarray) -> np.ndarray:
-    return _sparse(ids, weights, len(table)) @ table
+    return sparse_rows(ids, weights, len(table)) @ table
 
 
 def _spread(
     ids: np.ndarray, weights: np.ndarray, upstream: np.ndarray, rows: np.ndarray
 ) -> np.ndarray:
-    return _sparse(ids, weights, int(rows)).T @ upstream
-
-
-def _sparse(ids: np.ndarray, weights: np.ndarray, rows: int) -> Any:
-    """(batch, rows): at each id of a text its weight; of an id that comes twice their sum."""
-    from scipy.sparse import csr_array
-
-    starts = np.arange(0, ids.size + 1, ids.shape[1], dtype=np.int32)
-    return csr_array((weights.ravel(), ids.ravel(), starts), shape=(len(ids), rows))
+    return sparse_rows(ids, weights, int(rows)).T @ upstream

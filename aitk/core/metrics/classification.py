@@ -44,19 +44,21 @@ def decode_classes(
         probabilities: (rows, classes).
         labels: class names in column order.
     """
+    if top_k == 1:
+        first = probabilities.argmax(axis=1)
+        values = probabilities[np.arange(len(first)), first]
+        return [
+            {"prediction": labels[index], "probability": round(value, 6)}
+            for index, value in zip(first.tolist(), values.tolist(), strict=True)
+        ]
     predictions = []
     for row in probabilities:
         best = np.argsort(-row, kind="stable")[:top_k]
-        prediction: dict[str, Any] = {
-            "prediction": labels[best[0]],
-            "probability": round(float(row[best[0]]), 6),
-        }
-        if top_k > 1:
-            prediction["top_k"] = [
-                {"label": labels[index], "probability": round(float(row[index]), 6)}
-                for index in best
-            ]
-        predictions.append(prediction)
+        found = [
+            {"label": labels[index], "probability": round(float(row[index]), 6)} for index in best
+        ]
+        prediction = {"prediction": found[0]["label"], "probability": found[0]["probability"]}
+        predictions.append({**prediction, "top_k": found})
     return predictions
 
 

@@ -17,7 +17,8 @@ from __future__ import annotations
 
 import dataclasses
 import importlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 from aitk.core.contract.errors import UsageError
@@ -128,6 +129,11 @@ class TextClassifier(TextModel[SettingsT, TextAssets], LabelModel[SettingsT, Tex
 
 class BagClassifier(TextClassifier[BagSettings]):
     """A bag of words whose embedding dimension is at most the number of classes."""
+
+    def open_arrays(self, path: Path) -> Callable[[Mapping[str, Any]], Any] | None:
+        from aitk.nlp.models.bag_arrays import open_bag
+
+        return open_bag(path)
 
     def new_backbone(self, settings: BagSettings, assets: TextAssets) -> keras.Model:
         from aitk.nlp.models.bag import build_backbone
