@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aitk.nlp.features.hashing import END, RESERVED, HashedNgrams
+from aitk.nlp.features.hashing import END, RESERVED, WORD_PATTERN, HashedNgrams
 from aitk.nlp.features.tokenizers import load_tokenizer
 
 WORDS_ONLY = HashedNgrams(buckets=1000, ngrams=1)
@@ -69,3 +70,45 @@ def test_runs_of_letters_are_of_all_words_or_of_none():
     whole = tokenizer.encode_many(["good film"], 32)[0]
     assert len(whole) == 2 + 4 + 4 + 1  # two words, four runs in each, the end
     assert tokenizer.encode_many(["good film"], 8)[0] == [*whole[:2], whole[-1]]
+
+
+def ids_of(text, *, buckets, ngrams, letters, max_length):
+    """The ids of one text, straight from the definition."""
+
+    def bucket(number):
+        return number % 2**32 % buckets + RESERVED
+
+    most = max(1, (max_length - 1) // ngrams)
+    words = re.findall(WORD_PATTERN, text.lower())[:most]
+    hashes = [zlib.crc32(word.encode()) for word in words]
+    ids = []
+    for length in range(1, ngrams + 1):
+        for start in range(len(words) - length + 1):
+            number = hashes[start]
+            for following in hashes[start + 1 : start + length]:
+                number = (number * 2654435761 + following) % 2**32
+            ids.append(bucket(number))
+    inside = [
+        bucket(zlib.crc32(f"<{word}>"[at : at + length].encode()))
+        for word in words
+        for length in range(3, letters + 1)
+        for at in range(len(word) + 3 - length)
+    ]
+    if len(ids) + len(inside) < max_length:
+        ids += inside
+    return [*ids[: max_length - 1], END]
+
+
+@given(
+    st.lists(st.text(st.sampled_from("abÉ é.,x日本\n"), max_size=60), max_size=6),
+    st.integers(1, 4),
+    st.sampled_from([0, 3, 5]),
+    st.sampled_from([4, 16, 40, 400]),
+)
+def test_texts_hashed_together_are_hashed_as_defined(texts, ngrams, letters, max_length):
+    hashed = HashedNgrams(buckets=97, ngrams=ngrams, character_ngrams=letters)
+    expected = [
+        ids_of(text, buckets=97, ngrams=ngrams, letters=letters, max_length=max_length)
+        for text in texts
+    ]
+    assert hashed.encode_many(texts, max_length) == expected
