@@ -65,6 +65,46 @@ row_predict_bag() {
         "$(calc "f'{300000 / $wall:,.0f}'") rows/s, $peak MB" "at least 40,000 rows/s"
 }
 
+row_first_step() {
+    need_texts
+    told "first training step of \`bag\`, 240,000 rows" "$("$python" "$here/first_step.py" "$out/made")" \
+        "within seconds, whatever the number of rows"
+}
+
+need_sst2() {
+    [ -e "$out/sst2" ] || aitk nlp prepare "$data/sst2/train.tsv" "$data/sst2/dev.tsv" --task classify --out "$out/sst2" --quiet
+}
+
+row_train_minilm() { # MINILM: all-MiniLM-L6-v2 in Hugging Face layout
+    lacks MINILM "the folder of all-MiniLM-L6-v2" && return
+    need_sst2
+    local rates=""
+    for precision in float32 auto; do
+        aitk nlp finetune "$out/sst2" --from "$MINILM" --epochs 1 --learning-rate 1e-4 --precision "$precision" \
+            --out "$out/minilm-$precision" --overwrite --quiet
+        rates+="$precision $("$python" "$here/training_rate.py" "$out/minilm-$precision"); "
+    done
+    told "fine-tuning MiniLM, one epoch of SST-2 with validation" "$rates" "1.3 x torch bfloat16, 2 x torch float32"
+}
+
+row_predict_minilm() {
+    lacks MINILM "the folder of all-MiniLM-L6-v2" && return
+    need_sst2
+    [ -e "$out/minilm-float32" ] || aitk nlp finetune "$out/sst2" --from "$MINILM" --epochs 1 --learning-rate 1e-4 \
+        --precision float32 --out "$out/minilm-float32" --quiet
+    [ -e "$out/minilm-int8" ] || aitk nlp compress "$out/minilm-float32" --quantize int8 --out "$out/minilm-int8" --quiet
+    cost "$python" -m aitk nlp predict "$out/minilm-int8" "$data/sst2/train.tsv" --out "$out/minilm.jsonl" --overwrite --quiet
+    told "\`predict\` with MiniLM int8, 6,920 rows, whole process" "$(calc "f'{6920 / $wall:,.0f}'") rows/s" \
+        "3 x onnxruntime dynamic int8"
+}
+
+row_whisper() { # WHISPER: tiny.en as a Keras Hub preset; SOUNDS: pocketsphinx-testdata's sentences
+    lacks WHISPER "the folder of Whisper tiny.en" && return
+    lacks SOUNDS "the folder of read sentences" && return
+    told "Whisper tiny.en" "$("$python" "$here/whisper.py" "$SOUNDS" "$WHISPER" | grep -o 'real-time factor [^(]*')" \
+        "1.5 x CTranslate2 or whisper.cpp"
+}
+
 row_six_commands() {
     cost bash "$here/six_commands.sh" "$out/six"
     told "the README's six commands" "$wall s, $cpu CPU s" "at most 15 s"

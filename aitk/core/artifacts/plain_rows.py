@@ -39,8 +39,7 @@ def plain_encoder(features: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], 
         found = b""
         for name, key, entries in parts:
             if entries is None:
-                content = _field(1, row[name].encode())  # BytesList.value
-                found += _field(1, key + _field(2, _field(1, content)))
+                found += _text_entry(key, row[name].encode())
             elif (entry := entries.get(row[name])) is not None:
                 found += entry
             else:
@@ -82,12 +81,25 @@ def _are_plain(features: Mapping[str, Any]) -> bool:
     return all(type(feature).__name__ in (TEXT, LABEL) for feature in features.values())
 
 
+def _text_entry(key: bytes, text: bytes) -> bytes:
+    """``_field(1, key + _field(2, _field(1, _field(1, text))))`` in one go: the entry of a text in
+    a map of features."""
+    size = _size(len(text))
+    values = b"\n" + size
+    inner = _size(len(text) + len(values))
+    feature = b"\n" + inner
+    outer = _size(len(text) + len(values) + len(feature))
+    whole = len(key) + 1 + len(outer) + len(feature) + len(values) + len(text)
+    return b"".join((b"\n", _size(whole), key, b"\x12", outer, feature, values, text))
+
+
 def _field(number: int, content: bytes) -> bytes:
     """A length-delimited field of a protocol buffer."""
-    size = len(content)
-    if size < 128:
-        return bytes((number << 3 | 2, size)) + content
-    return bytes((number << 3 | 2,)) + _varint(size) + content
+    return bytes((number << 3 | 2,)) + _size(len(content)) + content
+
+
+def _size(value: int) -> bytes:
+    return _SIZES[value] if value < len(_SIZES) else _varint(value)
 
 
 def _varint(value: int) -> bytes:
@@ -97,3 +109,7 @@ def _varint(value: int) -> bytes:
         value >>= 7
     parts.append(value)
     return bytes(parts)
+
+
+#: The sizes of nearly all texts.
+_SIZES = [_varint(size) for size in range(4096)]

@@ -34,9 +34,11 @@ class Row:
     redacted: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "file", printable(self.file))
-        object.__setattr__(self, "fields", _printable_values(self.fields))
-        object.__setattr__(self, "record", _printable_values(self.record))
+        if not self.file.isascii():
+            object.__setattr__(self, "file", printable(self.file))
+        for name, values in (("fields", self.fields), ("record", self.record)):
+            if (changed := _printable_values(values)) is not values:
+                object.__setattr__(self, name, changed)
 
 
 @dataclass(frozen=True, slots=True)
