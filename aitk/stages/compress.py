@@ -25,7 +25,6 @@ from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Task
 from aitk.core.metrics.comparison import compare_runs, measure_run
 from aitk.core.metrics.statistics import Drop
-from aitk.core.runtime.startup import start_keras
 from aitk.registry import load_task
 from aitk.stages.evaluate import refresh_pages
 from aitk.stages.options import CompressOptions, TrainingOptions
@@ -73,7 +72,6 @@ def compress(
     with drafted as draft, measured_cost() as cost:
         if format != "keras":
             converter.start()
-        start_keras(reporter)
         candidate = train_smaller(
             old, task, data, draft.state, options, training, settings, reporter
         )

@@ -20,6 +20,7 @@ from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Task
 from aitk.core.inference.prediction import predict_rows
 from aitk.core.io.files import fingerprint
+from aitk.core.runtime.startup import start_keras
 from aitk.core.training.batches import Examples
 from aitk.stages.options import CompressOptions, TrainingOptions
 from aitk.stages.train_run import batch_size_of, deciding, with_defaults
@@ -64,6 +65,7 @@ def train_smaller(
     )
     if not (options.distill or options.prune_channels or options.prune):
         return candidate
+    start_keras(reporter)
     from aitk.core.runtime.devices import set_up_training
 
     made = {"distill": options.distill, "channels": options.prune_channels, "prune": options.prune}

@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.artifacts.data import PreparedData
-from aitk.core.artifacts.opening import open_model
+from aitk.core.artifacts.opening import open_file, open_model
 from aitk.core.artifacts.run import MODEL_FILES, Run
 from aitk.core.compression.export import export_model
 from aitk.core.compression.schemes import (
@@ -26,7 +26,7 @@ from aitk.core.contract.errors import ArtifactError
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Evaluation, Task
 from aitk.core.inference.prediction import measure_rows
-from aitk.core.inference.predictors import Predictor, open_keras
+from aitk.core.inference.predictors import Predictor
 from aitk.core.metrics.statistics import measure_drop
 from aitk.stages.options import CompressOptions
 from aitk.stages.shrink import Candidate
@@ -93,7 +93,7 @@ def store(
         )
         return task.score(measured, candidate.assets)
 
-    exact = scored(open_keras(candidate.path))
+    exact = scored(open_file(task.models[candidate.model], candidate.path))
     budget = options.max_drop
     if budget is None:
         budget = default_budget(task, exact.metrics[task.metric.name].value)

@@ -23,7 +23,7 @@ from aitk.core.contract.model_spec import BACKBONE, ONLY_OUTPUT, AnyModel, Close
 from aitk.core.contract.options import as_dict, resolve
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Task
-from aitk.core.inference.predictors import Predictor, open_predictor, run_errors
+from aitk.core.inference.predictors import Predictor, open_keras, open_predictor, run_errors
 from aitk.core.runtime.startup import start_runtime
 
 #: Errors that values of a wrong type or size raise on first use.
@@ -114,7 +114,8 @@ def open_model(task: Task, run: Run, assets: Any, *, reporter: Reporter | None =
         reporter: reports that Keras is starting, if the model needs it.
     """
     spec = open_spec(task, run)
-    predict, sizes = _open_arrays(spec, run), spec.output_sizes(assets)
+    sizes = spec.output_sizes(assets)
+    predict = _open_arrays(spec, run.model_path) if run.format == "keras" else None
     if predict is None:
         if reporter is not None:
             start_runtime(run, reporter)
@@ -140,14 +141,17 @@ def open_model(task: Task, run: Run, assets: Any, *, reporter: Reporter | None =
     return checked
 
 
-def _open_arrays(spec: AnyModel, run: Run) -> Predictor | None:
-    """The model in NumPy, if available."""
-    if run.format != "keras":
-        return None
-    with damage_at(run.model_path):
+def open_file(spec: AnyModel, path: Path) -> Predictor:
+    """A ``.keras`` file of a model, in NumPy if available."""
+    return _open_arrays(spec, path) or open_keras(path)
+
+
+def _open_arrays(spec: AnyModel, path: Path) -> Predictor | None:
+    """A ``.keras`` file in NumPy, if available."""
+    with damage_at(path):
         if not isinstance(spec, ClosedFormModel):
-            return spec.open_arrays(run.model_path)
-        layer = read_layer(run.model_path, BACKBONE)
+            return spec.open_arrays(path)
+        layer = read_layer(path, BACKBONE)
         return None if layer is None else spec.open_arrays(layer)
 
 
