@@ -1,5 +1,7 @@
 """Storing a model: calibration that streams, and the choice of a scheme by held-out rows."""
 
+from typing import ClassVar
+
 import numpy as np
 import pytest
 
@@ -48,6 +50,8 @@ def test_calibration_encodes_a_batch_at_a_time_and_pads_all_to_one_shape():
 class Scored(Counting):
     """A task whose rows are correct or wrong depending on the opened file."""
 
+    models: ClassVar = {"cnn": None}
+
     def score(self, measured, assets, *, resamples=0, seed=0):
         return Evaluation({"accuracy": Score(float(measured.mean()))}, measured)
 
@@ -78,7 +82,7 @@ def stored(tmp_path, monkeypatch):
 
         monkeypatch.setattr(stage, "export_model", export)
         monkeypatch.setattr(stage, "open_model", lambda task, run, _: run.model_path.read_text())
-        monkeypatch.setattr(stage, "open_keras", lambda path: "float")
+        monkeypatch.setattr(stage, "open_file", lambda spec, path: "float")
         monkeypatch.setattr(stage, "measure_rows", lambda *given, **_: right(given[3]))
         target = tmp_path / "run"
         target.mkdir(exist_ok=True)
