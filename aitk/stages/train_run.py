@@ -34,7 +34,7 @@ from aitk.core.metrics.baselines import (
     score_baselines,
 )
 from aitk.core.runtime.startup import start_keras
-from aitk.core.training.batches import Examples, RepeatedRows
+from aitk.core.training.batches import CACHE_BYTES, Examples, RepeatedRows
 from aitk.core.training.optimizers import SCHEDULE_FREE
 from aitk.stages.evaluate import comparison_facts, protocol_of
 from aitk.stages.options import TrainingOptions
@@ -169,7 +169,12 @@ def train_run(
                 model,
                 task,
                 assets,
-                train=Examples(shown, task, assets),
+                train=Examples(
+                    shown,
+                    task,
+                    assets,
+                    cache_bytes=0 if options.epochs == 1 else CACHE_BYTES,  # seen once
+                ),
                 validation=held_out,
                 options=options,
                 state=draft.state,
