@@ -15,7 +15,7 @@ from aitk.core.contract.task import Example, Task
 BATCHES_PER_WINDOW = 32
 #: Windows of large batches hold this many rows: what one of them costs, the first step waits for.
 ROWS_PER_WINDOW = 8192
-ROWS_AT_ONCE = 1024
+ROWS_AT_ONCE = 4096
 #: Encoded examples are cached up to this size; beyond it they are encoded again in each epoch.
 CACHE_BYTES = 2**30
 #: Beyond it those of the latest window are kept, up to this size.
