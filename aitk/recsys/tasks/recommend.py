@@ -25,6 +25,7 @@ from aitk.recsys.tasks.settings import (
     DcnSettings,
     DlrmSettings,
     EaseSettings,
+    ESasRecSettings,
     Gru4RecSettings,
     HybridSettings,
     ItemKnnSettings,
@@ -48,6 +49,9 @@ SEQUENCE_MODELS: dict[str, SequenceRecommender[Any]] = {
     ),
     "sasrec": SequenceRecommender(
         SasRecSettings, "aitk.recsys.models.sasrec:build_sasrec", batches="next"
+    ),
+    "esasrec": SequenceRecommender(
+        ESasRecSettings, "aitk.recsys.models.sasrec:build_esasrec", batches="next"
     ),
     "bert4rec": SequenceRecommender(
         Bert4RecSettings, "aitk.recsys.models.bert4rec:build_bert4rec", batches="masked"

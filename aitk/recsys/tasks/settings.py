@@ -260,6 +260,17 @@ class SasRecSettings(SequenceSettings):
 
 
 @dataclass(frozen=True)
+class ESasRecSettings(SasRecSettings):
+    """SASRec of gated LiGR layers, with a sampled softmax (eSASRec, Tikhonovich et al. 2025)."""
+
+    loss: str = option(
+        "sampled-softmax",
+        "over items sampled by popularity, or over all (up to some thousands)",
+        choices=SEQUENCE_LOSSES,
+    )
+
+
+@dataclass(frozen=True)
 class Bert4RecSettings(SequenceSettings):
     """Bidirectional attention, trained to predict masked items (Sun et al. 2019)."""
 

@@ -9,7 +9,7 @@ from aitk.recsys.models.bert4rec import build_bert4rec
 from aitk.recsys.models.gru4rec import build_gru4rec
 from aitk.recsys.models.layers.scores import ItemScores, Popularity, sampled_logits
 from aitk.recsys.models.layers.shape import ItemShape
-from aitk.recsys.models.sasrec import build_sasrec
+from aitk.recsys.models.sasrec import build_esasrec, build_sasrec
 from aitk.recsys.tasks import settings
 
 ITEMS = 6
@@ -36,6 +36,7 @@ def features_of(model, history):
     ("build", "kind", "sees_later"),
     [
         (build_sasrec, settings.SasRecSettings, False),
+        (build_esasrec, settings.ESasRecSettings, False),
         (build_gru4rec, settings.Gru4RecSettings, False),
         (build_bert4rec, settings.Bert4RecSettings, True),
     ],
@@ -45,6 +46,19 @@ def test_only_bert4rec_sees_later_items(build, kind, sees_later):
     one, other = features_of(model, [[0, 1, 2, 3], [0, 1, 2, 4]])
     assert (one[1] == pytest.approx(other[1], abs=1e-6)) != sees_later
     assert one[3] != pytest.approx(other[3], abs=1e-6)
+
+
+def test_closed_gates_let_the_history_pass_unchanged():
+    model = build_esasrec(settings.ESasRecSettings(**SMALL), catalogue())
+    backbone = model.get_layer("backbone")
+    gates = [layer for layer in backbone.layers if layer.name.endswith("_gate")]
+    assert len(gates) == 4  # two layers of two parts
+    for gate in gates:
+        gate.bias.assign(np.full(16, -50.0))
+    items, positions = backbone.get_layer("items"), backbone.get_layer("positions")
+    vectors, _ = items(np.array([[1, 2, 3]], np.int32))
+    alone = backbone.get_layer("final_norm")(positions(vectors, np.array([[1, 2, 3]])))
+    assert features_of(model, [[1, 2, 3]]) == pytest.approx(np.asarray(alone), abs=1e-5)
 
 
 def test_heads_that_do_not_divide_the_vectors_are_refused():
@@ -63,6 +77,7 @@ def cycle(rows, rng):
     [
         (build_sasrec, settings.SasRecSettings, "softmax"),
         (build_sasrec, settings.SasRecSettings, "gbce"),
+        (build_esasrec, settings.ESasRecSettings, "softmax"),
         (build_gru4rec, settings.Gru4RecSettings, "sampled-softmax"),
         (build_bert4rec, settings.Bert4RecSettings, "softmax"),
     ],

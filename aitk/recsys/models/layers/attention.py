@@ -20,6 +20,7 @@ def attention_layers(
     heads: int,
     max_length: int,
     dropout: float,
+    gated: bool = False,
 ) -> Tensor:
     """Vectors of a history (batch, length, hidden) -> features (batch, length, hidden).
 
@@ -28,6 +29,8 @@ def attention_layers(
         causal: items attend only to themselves and older ones.
         max_length: maximum length of a history.
         dropout: dropout rate after each sublayer.
+        gated: use LiGR layers (Borisyuk et al. 2025, section 3.2): the output of each sublayer is
+            multiplied by a sigmoid gate of its input, and the feed-forward part is a SwiGLU.
 
     Raises:
         UsageError: the vector size is not a multiple of ``heads``.
@@ -44,19 +47,36 @@ def attention_layers(
         name = f"layer_{index}"
         y = _norm(f"{name}_attention_norm")(x)
         y = HistoryAttention(heads, causal=causal, name=f"{name}_attention")(y, history)
-        y = keras.layers.Dropout(dropout, name=f"{name}_attention_dropout")(y)
-        x = keras.layers.Add(name=f"{name}_attention_add")([x, y])
-        x = _dense_part(x, dropout, name)
+        x = _added(x, y, dropout, f"{name}_attention", gated=gated)
+        y = _norm(f"{name}_dense_norm")(x)
+        y = _swiglu(y, f"{name}_dense") if gated else _dense_part(y, f"{name}_dense")
+        x = _added(x, y, dropout, f"{name}_dense", gated=gated)
     return _norm("final_norm")(x)
 
 
-def _dense_part(x: Tensor, dropout: float, name: str) -> Tensor:
+def _added(x: Tensor, y: Tensor, dropout: float, name: str, *, gated: bool) -> Tensor:
+    """A part's output ``y`` added to its input ``x``."""
+    if gated:
+        gate = _dense(x.shape[-1], f"{name}_gate", activation="sigmoid")(x)
+        y = keras.layers.Multiply(name=f"{name}_gated")([y, gate])
+    y = keras.layers.Dropout(dropout, name=f"{name}_dropout")(y)
+    return keras.layers.Add(name=f"{name}_add")([x, y])
+
+
+def _dense_part(x: Tensor, name: str) -> Tensor:
     hidden = x.shape[-1]
-    y = _norm(f"{name}_dense_norm")(x)
-    y = _dense(4 * hidden, f"{name}_dense_in", activation="relu")(y)
-    y = _dense(hidden, f"{name}_dense_out")(y)
-    y = keras.layers.Dropout(dropout, name=f"{name}_dense_dropout")(y)
-    return keras.layers.Add(name=f"{name}_dense_add")([x, y])
+    x = _dense(4 * hidden, f"{name}_in", activation="relu")(x)
+    return _dense(hidden, f"{name}_out")(x)
+
+
+def _swiglu(x: Tensor, name: str) -> Tensor:
+    """A gated dense part (Shazeer 2020), of as many weights as the other: three matrices of 8/3."""
+    hidden = x.shape[-1]
+    inner = 8 * (-(-hidden // 3))
+    open_share = _dense(inner, f"{name}_gate_in", activation="silu", use_bias=False)(x)
+    x = _dense(inner, f"{name}_in", use_bias=False)(x)
+    x = keras.layers.Multiply(name=f"{name}_inner")([x, open_share])
+    return _dense(hidden, f"{name}_out", use_bias=False)(x)
 
 
 @keras.saving.register_keras_serializable("aitk.recsys")
