@@ -23,14 +23,11 @@ from aitk.core.contract.progress import Reporter
 from aitk.core.contract.rows import SPLITS, Refusal, Row
 from aitk.core.contract.task import Finding, Inspector, Note, Task
 from aitk.core.io.files import sha256_file, write_json
-from aitk.core.io.spool import dump_line, load_line
-from aitk.core.io.values import dump_json
 from aitk.core.reporting.report import prepare_report
-from aitk.core.runtime import interrupts
 from aitk.registry import ENCODERS, TASKS, load_task
 from aitk.stages.options import PrepareOptions
+from aitk.stages.stored_rows import Accepted, Fingerprint, Spool, write_rows
 
-ROWS_AT_ONCE = 1000
 #: Minimum number of validation rows to divide: halves of fewer are too small to measure on.
 MIN_DIVIDED_ROWS = 40
 
@@ -82,7 +79,6 @@ def prepare(
     started = time.monotonic()
     inputs: list[str | Path] = [*sources, *(origin.inputs if origin else ())]
     with draft_folder(out, inputs=inputs, options=reading, overwrite=overwrite) as folder:
-        spool = folder / "spool.jsonl"
         notes: list[str] = []
         if origin is not None:
             items = origin.rows(worker, folder, notes.append)
@@ -91,35 +87,48 @@ def prepare(
             inspector, items = _read(
                 worker, sources, reading, folder, options, shares, reporter, note=notes.append
             )
-        redacted: Counter[str] = Counter()
-        named, rejects = _spool_rows(items, sources, folder, options, reporter, redacted)
-        rule: Any = _as_grouped
-        if not isinstance(worker, Grouped):
-            rule = _split_rule(named, shares, reporter, divide=options.held_out == "divide")
-        counts: Counter[str] = Counter()
-        assigned = bytearray()  # the number of each row's split
-        digest = hashlib.sha256()
-        for row, key in _spooled(spool, worker):
-            split = rule(row.split, key, options.seed)
-            inspector.add(row, split)
-            counts[split] += 1
-            assigned.append(SPLITS.index(split))
-            digest.update(f"{split}\0{dump_line(row.fields, sort_keys=True)}\n".encode())
-        summary, findings = inspector.summary(), inspector.findings()
-        pictures = summary.pop("pictures", [])
+        accepted = Accepted(items, sources, folder, most=options.max_errors)
+        digest = Fingerprint()
+
+        def open_writer(summary: Mapping[str, Any]) -> DataWriter:
+            description = f"{task} rows prepared by aitk"
+            return DataWriter(folder, worker.features(summary), description=description)
+
+        if isinstance(worker, Grouped):
+            # All is known of the rows before the first of them comes.
+            rule: Any = _as_grouped
+            grouped = ((row.split or "train", row.fields) for row in accepted)
+            writing = digest.added(grouped)
+            counts = write_rows(lambda: open_writer(inspector.summary()), writing, reporter)
+            summary, findings = inspector.summary(), inspector.findings()
+            pictures = summary.pop("pictures", [])
+        else:
+            spool = Spool(folder / "spool.jsonl", accepted)
+            divide = options.held_out == "divide"
+            rule = _split_rule(accepted.named, shares, reporter, divide=divide)
+            counts = Counter()
+            assigned = bytearray()  # the number of each row's split
+            for row, key in spool.rows(worker):
+                split = rule(row.split, key, options.seed)
+                inspector.add(row, split)
+                counts[split] += 1
+                assigned.append(SPLITS.index(split))
+                digest.add(split, row.fields)
+            summary, findings = inspector.summary(), inspector.findings()
+            pictures = summary.pop("pictures", [])
+            if not counts["train"] and shares["train"]:
+                raise DataError(
+                    "no rows remain for training", hint=f"See --split (now {options.split})"
+                )
+            split_rows = zip((SPLITS[number] for number in assigned), spool.fields(), strict=True)
+            write_rows(lambda: open_writer(summary), split_rows, reporter, total=len(assigned))
+            spool.remove()
+        if told := accepted.note():
+            reporter.note(told)
         if getattr(reading, "redact", None):
-            rows_redacted = redacted.pop("rows")
-            findings.append(_redaction_finding(redacted, rows_redacted))
-            summary["redacted"] = {**redacted, "rows": rows_redacted}
-        if not counts["train"] and shares["train"]:
-            raise DataError(
-                "no rows remain for training", hint=f"See --split (now {options.split})"
-            )
-        writer = DataWriter(
-            folder, worker.features(summary), description=f"{task} rows prepared by aitk"
-        )
-        _write_rows(writer, spool, assigned, reporter)
-        spool.unlink()
+            rows_redacted = accepted.redacted.pop("rows")
+            findings.append(_redaction_finding(accepted.redacted, rows_redacted))
+            summary["redacted"] = {**accepted.redacted, "rows": rows_redacted}
         rows = {split: counts[split] for split in SPLITS if counts[split]}
         manifest: dict[str, Any] = {
             "version": FORMAT,
@@ -131,8 +140,8 @@ def prepare(
             "options": as_dict(options),
             "split_rule": summary.get("protocol", rule.__doc__),
             "rows": rows,
-            "refused": rejects,
-            "fingerprint": digest.hexdigest()[:16],
+            "refused": accepted.refused,
+            "fingerprint": str(digest),
             "summary": summary,
             "findings": [_finding_json(finding) for finding in findings],
             "packages": package_versions(),
@@ -152,7 +161,7 @@ def prepare(
             "data": str(out),
             "task": task,
             "rows": rows,
-            "refused": rejects,
+            "refused": accepted.refused,
             "labels": summary.get("labels", []),
             "fingerprint": manifest["fingerprint"],
             "findings": manifest["findings"],
@@ -162,7 +171,7 @@ def prepare(
             {"check": finding.check, "grade": finding.grade, "finding": finding.message}
             for finding in findings
         ],
-        refused=rejects,
+        refused=accepted.refused,
         next=(
             f"aitk {domain} {stage} {out} --out RUN"
             if counts["train"]
@@ -240,68 +249,10 @@ def _read(
     return task.inspector(reading), reporter.track(items, "reading")
 
 
-def _spool_rows(
-    items: Iterable[Row | Refusal],
-    sources: Sequence[str],
-    folder: Path,
-    options: PrepareOptions,
-    reporter: Reporter,
-    redacted: Counter[str],
-) -> tuple[Counter[str | None], int]:
-    """Write the rows to disk; count the splits given by the files, and the refusals.
-
-    Args:
-        redacted: receives the number of replacements by kind, and of affected rows.
-    """
-    named: Counter[str | None] = Counter()
-    refused, first_reason = 0, ""
-    with (
-        (folder / "spool.jsonl").open("w", encoding="utf-8") as spool,
-        (folder / "rejects.jsonl").open("w", encoding="utf-8") as rejects,
-    ):
-        for item in items:
-            if isinstance(item, Refusal):
-                refused += 1
-                first_reason = first_reason or item.reason
-                line = {"file": item.file, "line": item.line, "reason": item.reason}
-                rejects.write(dump_json(line) + "\n")
-                if refused > options.max_errors:
-                    raise DataError(
-                        f"{refused} rows refused; the last one: {item.reason}",
-                        where=item.where,
-                        hint=f"Fix the file or raise --max-errors (now {options.max_errors})",
-                    )
-                continue
-            named[item.split] += 1
-            redacted.update(item.redacted)
-            redacted["rows"] += bool(item.redacted)
-            line = {"f": dict(item.fields), "s": item.split, "n": item.line, "p": item.file}
-            spool.write(dump_line(line) + "\n")
-    if not named:
-        reason = f"all {refused} rows were refused; the first one: {first_reason}"
-        if refused < 2:
-            reason = (
-                f"its only row was refused: {first_reason}" if refused else "no rows were found"
-            )
-        raise DataError(reason, where=", ".join(sources))
-    if refused:
-        reporter.note(f"{refused:,} rows refused (see rejects.jsonl), first: {first_reason}")
-    return named, refused
-
-
 def _embed(source: str, values: Sequence[Any], *, kind: str, reporter: Reporter) -> Any:
     from aitk.core.inference.embedding import embed
 
     return embed(source, values, kind=kind, encoders=ENCODERS, task_of=load_task, reporter=reporter)
-
-
-def _spooled(spool: Path, task: Task) -> Iterator[tuple[Row, str]]:
-    with spool.open(encoding="utf-8") as file:
-        for line in file:
-            item = load_line(line, where=str(spool))
-            row = Row(item["f"], item["p"], item["n"], split=item["s"])
-            interrupts.check()
-            yield row, task.key(row.fields)
 
 
 def _as_grouped(split: str | None, key: str, seed: int) -> str | None:
@@ -369,24 +320,6 @@ def _split_rule(
             return as_named_with_divided_validation
         reporter.warn(f"{reason}, which inflates it")
     return as_named
-
-
-def _write_rows(
-    writer: DataWriter, spool: Path, assigned: Sequence[int], reporter: Reporter
-) -> None:
-    waiting: dict[str, list[Mapping[str, Any]]] = {split: [] for split in SPLITS}
-    with spool.open(encoding="utf-8") as file:
-        lines = zip(file, assigned, strict=True)
-        for line, number in reporter.track(lines, "writing", total=len(assigned)):
-            split = SPLITS[number]
-            waiting[split].append(load_line(line, where=str(spool))["f"])
-            if len(waiting[split]) == ROWS_AT_ONCE:
-                writer.write(split, waiting[split])
-                waiting[split] = []
-    for split, left in waiting.items():
-        if left:
-            writer.write(split, left)
-    writer.close()
 
 
 def _given_twice(sources: Sequence[str]) -> str | None:

@@ -23,6 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.artifacts.drafts import missing_hint, recover
+from aitk.core.artifacts.number_rows import number_decoder, number_encoder
 from aitk.core.artifacts.plain_rows import plain_decoder, plain_encoder
 from aitk.core.contract.errors import ArtifactError, DataError
 from aitk.core.io.json_files import Count, check_shape, read_json
@@ -157,7 +158,7 @@ class Rows(Sequence[dict[str, Any]]):
         self._source, self._where = source, where
         features = source.dataset_info.features
         self._decoders = {name: _decoder(feature) for name, feature in features.items()}
-        self._decode_record = plain_decoder(features)
+        self._decode_record = plain_decoder(features) or number_decoder(features)
 
     @property
     def fields(self) -> tuple[str, ...]:
@@ -200,6 +201,7 @@ class Rows(Sequence[dict[str, Any]]):
             ValueError,
             TypeError,
             LookupError,
+            ArithmeticError,
             AttributeError,
             DecodeError,
         ) as error:
@@ -260,6 +262,7 @@ class DataWriter:
         self._folder = folder
         plain = plain_encoder(self._info.features)
         self._encode = plain or self._info.features.serialize_example
+        self._encode_all = number_encoder(self._info.features)
         self._options = "group_size:1" + (",uncompressed" if plain else "")
         self._splits: dict[str, _SplitWriter] = {}
 
@@ -268,8 +271,9 @@ class DataWriter:
         if split not in self._splits:
             self._splits[split] = _SplitWriter(self._folder, split, self._options)
         writer = self._splits[split]
-        for row in rows:
-            writer.add(self._encode(row))
+        records = self._encode_all(rows) if self._encode_all else map(self._encode, rows)
+        for record in records:
+            writer.add(record)
 
     def close(self) -> None:
         """Complete every split; afterwards the folder can be read."""

@@ -32,7 +32,10 @@ class Embed(Protocol):
 
 
 class GroupedRows(Protocol):
-    """The rows derived from a whole log, and the findings about it (an ``Inspector``)."""
+    """The rows derived from a whole log, and the findings about it (an ``Inspector``).
+
+    The findings are complete when the first row comes. Fields may be arrays.
+    """
 
     def __iter__(self) -> Iterator[Row | Refusal]: ...
 

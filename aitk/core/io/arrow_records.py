@@ -55,6 +55,28 @@ def read_batch(
         yield problems.get(number) or dict(zip(columns, row, strict=True))
 
 
+def all_plain(batch: pyarrow.RecordBatch) -> bool:
+    """Whether every value is a whole number, a float or a short valid text, and none is missing."""
+    import pyarrow
+    from pyarrow import types
+
+    for column in batch.columns:
+        kind = column.type
+        if column.null_count:
+            return False
+        if types.is_dictionary(kind):
+            column, kind = column.dictionary, kind.value_type
+        if types.is_integer(kind) or types.is_floating(kind):
+            continue
+        if not types.is_string(kind) or column.null_count or column.nbytes > MAX_LINE_BYTES:
+            return False
+        try:
+            column.validate(full=True)
+        except pyarrow.ArrowInvalid:
+            return False
+    return True
+
+
 def _column_values(
     column: pyarrow.Array, name: str, where: str
 ) -> tuple[list[Any], dict[int, str]]:

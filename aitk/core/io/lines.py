@@ -26,6 +26,7 @@ from aitk.core.io import encodings
 from aitk.core.runtime import interrupts
 
 MAX_LINE_BYTES = 10_000_000
+BLOCK_BYTES = 1 << 22
 #: Bytes read ahead. Less for a pipe, whose writer may be slow.
 FILE_HEAD_BYTES, PIPE_HEAD_BYTES = 1 << 20, 1 << 16
 HEAD_LINES = 1000
@@ -76,9 +77,18 @@ class Lines:
     delimiter: str | None = None
     beginning: str = ""
 
+    @property
+    def is_utf8(self) -> bool:
+        """Whether its bytes are UTF-8, as far as it can be read."""
+        return self._codec == "utf-8"
+
     def __iter__(self) -> Iterator[Line]:
-        stream = io.BufferedReader(_Chunks(self._chunks), 1 << 16)
-        for number in itertools.count(1):
+        return self.lines_of(self._chunks, first=1)
+
+    def lines_of(self, chunks: Iterator[bytes], *, first: int) -> Iterator[Line]:
+        """The lines of raw chunks of this file, numbered from ``first``."""
+        stream = io.BufferedReader(_Chunks(chunks), 1 << 16)
+        for number in itertools.count(first):
             raw = stream.readline(MAX_LINE_BYTES)
             if not raw:
                 return
@@ -99,6 +109,29 @@ class Lines:
                 problem = "it holds a NUL byte"
             yield Line(number, text, problem)
 
+    def blocks(self) -> Iterator[Block]:
+        """The file in blocks of whole lines, for readers that work on many lines at once.
+
+        To be iterated once, in place of the lines. A block's own ``lines`` are those of the file;
+        its ``rest`` are those from its first line to the end of the file, after which nothing else
+        comes.
+        """
+        number, left, source = 1, bytearray(), iter(self._chunks)
+        while (chunk := next(source, None)) is not None or left:
+            left += chunk or b""
+            if chunk is not None and len(left) < BLOCK_BYTES:
+                continue
+            end = len(left) if chunk is None else left.rfind(b"\n") + 1
+            if not end:
+                continue
+            content = bytes(left[:end])
+            del left[:end]
+            block = Block(content, number, self, itertools.chain([content, bytes(left)], source))
+            yield block
+            if block.took_rest:
+                return
+            number += content.count(b"\n")
+
     def chunks(self) -> Iterator[str]:
         """The text in chunks of any size, for a file whose only line may be gigabytes long.
 
@@ -112,6 +145,57 @@ class Lines:
                 text, first = text.partition("\n")[2], False
             yield text
         yield decoder.decode(b"", final=True)
+
+
+@dataclass
+class Block:
+    """Whole lines of a text file, in its own encoding.
+
+    Attributes:
+        content: their bytes.
+        first: number of the first line.
+        file: the file they are of.
+        took_rest: whether ``rest`` was asked for.
+    """
+
+    content: bytes
+    first: int
+    file: Lines
+    _rest: Iterator[bytes]
+    took_rest: bool = False
+
+    def lines(self) -> Iterator[Line]:
+        """The lines of the block."""
+        return self.file.lines_of(iter([self.content]), first=self.first)
+
+    def rest(self) -> Iterator[Line]:
+        """The lines of the block and of all that follow."""
+        self.took_rest = True
+        return self.file.lines_of(self._rest, first=self.first)
+
+    def plain(self, *, after_first: bool) -> bytes | None:
+        """Its content with ``\\n`` at the end of each line; None unless each line is text that
+        is not blank, without quotation marks, NUL or byte order marks.
+
+        Args:
+            after_first: without the first line.
+        """
+        content = self.content
+        if self.first == 1 and self.file.delimiter is not None:
+            return None
+        if after_first:
+            first, _, content = content.partition(b"\n")
+            if first.count(b'"') % 2 or not first.strip(b"\r"):
+                return None
+        if b"\r" in content:
+            if content.count(b"\r") != content.count(b"\r\n"):
+                return None
+            content = content.replace(b"\r\n", b"\n")
+        if any(each in content for each in (b'"', b"\0", b"\n\n", _MARK)):
+            return None
+        if content[:1] == b"\n" or len(content) >= MAX_LINE_BYTES:
+            return None
+        return content if content.isascii() or self.file.is_utf8 else None
 
 
 def open_lines(source: str, *, encoding: str | None = None, content: bytes | None = None) -> Lines:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import difflib
 import re
-from collections.abc import Container, Iterator, Sequence
+from collections.abc import Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.rows import Refusal
@@ -21,9 +21,12 @@ from aitk.core.io.delimited import (
     with_decimal_point,
     without_empty_ends,
 )
-from aitk.core.io.lines import Lines, check_file, open_lines
+from aitk.core.io.lines import Line, Lines, check_file, open_lines
 from aitk.core.io.names import shorten
 from aitk.core.io.values import parse_json, quoted, to_count
+
+if TYPE_CHECKING:
+    import pyarrow
 
 DELIMITED, JSON_LINES = (".csv", ".tsv", ".tab"), (".jsonl", ".ndjson", ".json")
 SUFFIXES = (*DELIMITED, *JSON_LINES, ".parquet")
@@ -32,6 +35,7 @@ Record = dict[str, Any]
 MAX_COLUMNS = 100_000
 _LISTED = 30  # maximum columns listed in a message
 _PREVIEW_ROWS = 200
+_BLOCK_ROWS = 1 << 16
 _MARK = "\ufeff"  # starts each part of a concatenated file
 _LABEL_STUDIO = re.compile(r'"(annotations|completions)"\s*:\s*\[')
 _DELIMITER_NAMES = {"\t": "TAB", ",": "comma", ";": "semicolon", "|": "bar", " ": "space"}
@@ -53,9 +57,28 @@ class Table:
     preview: list[Record]
     notes: list[str]
     _records: Iterator[tuple[int, Record] | Refusal]
+    _blocks: Iterator[TableBlock] | None = None
 
     def __iter__(self) -> Iterator[tuple[int, Record] | Refusal]:
         return self._records
+
+    def blocks(self) -> Iterator[TableBlock]:
+        """The same in blocks, to be iterated once, in place of the records."""
+        return iter([TableBlock(None, self._records)]) if self._blocks is None else self._blocks
+
+
+@dataclass(frozen=True)
+class TableBlock:
+    """Some records of a table that follow each other, in two forms, of which one is to be used.
+
+    Attributes:
+        batch: a column of values for each column of the table, of strings if the file is text;
+            None unless every record is as plain as most are.
+        records: the same as of the table itself.
+    """
+
+    batch: pyarrow.RecordBatch | None
+    records: Iterator[tuple[int, Record] | Refusal]
 
 
 def open_table(
@@ -187,8 +210,7 @@ def _open_delimited(
             notes.append(f"{source}: numbers with a decimal comma in {', '.join(commas)}")
     preview = [_with_points(record, commas) for record in preview]
 
-    def records() -> Iterator[tuple[int, Record] | Refusal]:
-        skip = header
+    def records(lines: Iterable[Line], skip: bool) -> Iterator[tuple[int, Record] | Refusal]:
         for number, fields, problem in split_records(lines, delimiter, width=len(columns)):
             if skip:
                 skip = False
@@ -199,7 +221,20 @@ def _open_delimited(
             else:
                 yield number, _with_points(dict(zip(columns, fields, strict=True)), commas)
 
-    return Table(source, columns, preview, notes, records())
+    def blocks() -> Iterator[TableBlock]:
+        from aitk.core.io.text_batches import read_plain
+
+        skip = bool(header)
+        for block in lines.blocks():
+            batch = None
+            if not commas:
+                batch = read_plain(block, columns, delimiter, header=named, skip=skip)
+            # Behind a quotation mark a field may go on in the next block.
+            whole = batch is not None or b'"' not in block.content
+            yield TableBlock(batch, records(block.lines() if whole else block.rest(), skip))
+            skip = False
+
+    return Table(source, columns, preview, notes, records(lines, bool(header)), blocks())
 
 
 def _with_points(record: Record, columns: Sequence[str]) -> Record:
@@ -276,7 +311,7 @@ def _parse_object(text: str) -> Record | str:
 def _open_parquet(source: str) -> Table:
     import pyarrow
 
-    from aitk.core.io.arrow_records import open_parquet, read_batch
+    from aitk.core.io.arrow_records import all_plain, open_parquet, read_batch
 
     check_file(Path(source))
     notes: list[str] = []
@@ -304,6 +339,22 @@ def _open_parquet(source: str) -> Table:
         finally:
             file.close()
 
+    def blocks() -> Iterator[TableBlock]:
+        number = 0
+        try:
+            for batch in file.iter_batches(batch_size=_BLOCK_ROWS):
+                plain = batch.rename_columns(columns) if all_plain(batch) else None
+                yield TableBlock(plain, numbered(batch, number))
+                number += len(batch)
+        except (pyarrow.ArrowException, OSError, ValueError) as error:
+            raise DataError(f"is damaged after row {number} ({error})", where=source) from error
+        finally:
+            file.close()
+
+    def numbered(batch: Any, number: int) -> Iterator[tuple[int, Record] | Refusal]:
+        for at, record in enumerate(read_batch(batch, columns, where=source), number + 1):
+            yield Refusal(source, at, record) if isinstance(record, str) else (at, record)
+
     found = read_batch(first, columns, where=source)
     preview = [record for record in found if isinstance(record, dict)]
-    return Table(source, columns, preview, notes, records())
+    return Table(source, columns, preview, notes, records(), blocks())

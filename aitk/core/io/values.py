@@ -13,9 +13,12 @@ import json
 import math
 import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aitk.core.io.names import printable
+
+if TYPE_CHECKING:
+    import numpy as np
 
 #: Maximum nesting of lists and objects. Python's own limit depends on the call stack.
 MAX_DEPTH = 100
@@ -140,6 +143,21 @@ def to_time(value: Any) -> float:
         if time_s >= _LATEST_TIME_S:
             raise ValueError("is not a date")
     return time_s
+
+
+def to_times(numbers: np.ndarray) -> np.ndarray | None:
+    """As ``to_time`` of every number of a float64 array; None where it has no time for one."""
+    if not len(numbers):
+        return numbers
+    if numbers.min() < 0:
+        return None
+    if numbers.max() < _LATEST_TIME_S:
+        return numbers
+    seconds = numbers.copy()
+    for start, unit in reversed(_TIME_UNITS):  # the larger units last
+        large = numbers >= start
+        seconds[large] = numbers[large] / unit
+    return seconds if seconds.max() < _LATEST_TIME_S else None
 
 
 def quoted(value: Any) -> str:

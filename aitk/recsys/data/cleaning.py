@@ -130,9 +130,13 @@ def without_duplicates(events: Events, *, keep: str) -> Events:
 
     Events that the files assign to different splits are not duplicates.
     """
-    order = np.lexsort((events.times,))
     pairs = events.users.astype(np.int64) * len(events.item_ids) + events.items
-    pairs = (pairs * 4 + events.named + 1)[order]
+    pairs = pairs * 4 + events.named + 1
+    ordered = np.sort(pairs)
+    if (ordered[1:] != ordered[:-1]).all():
+        return events
+    order = np.lexsort((events.times,))
+    pairs = pairs[order]
     if keep == "keep-last":
         _, places = np.unique(pairs[::-1], return_index=True)
         places = len(pairs) - 1 - places

@@ -6,11 +6,14 @@ import dataclasses
 from array import array
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aitk.core.contract.rows import SPLITS
+
+if TYPE_CHECKING:
+    from aitk.recsys.data.event_batches import EventBatch
 
 
 @dataclass(frozen=True)
@@ -44,8 +47,8 @@ class Events:
         """The number of events, and of users and items with events."""
         return {
             "events": len(self),
-            "users": len(np.unique(self.users)),
-            "items": len(np.unique(self.items)),
+            "users": len(present(self.users)),
+            "items": len(present(self.items)),
         }
 
     def keep(self, which: np.ndarray) -> Events:
@@ -61,16 +64,17 @@ class Events:
 
     def ordered(self) -> Events:
         """Sort events by user, then time, with ties in log order."""
-        return self.keep(np.lexsort((self.times, self.users)))
+        later = self.users[1:] > self.users[:-1]
+        later |= (self.users[1:] == self.users[:-1]) & (self.times[1:] >= self.times[:-1])
+        return self if later.all() else self.keep(np.lexsort((self.times, self.users)))
 
     def renumbered(self) -> Events:
         """Drop users and items without events, and renumber the others in order."""
-        users, user_numbers = np.unique(self.users, return_inverse=True)
-        items, item_numbers = np.unique(self.items, return_inverse=True)
+        users, items = present(self.users), present(self.items)
         return dataclasses.replace(
             self,
-            users=user_numbers.astype(np.int32),
-            items=item_numbers.astype(np.int32),
+            users=_places(users)[self.users],
+            items=_places(items)[self.items],
             user_ids=[self.user_ids[number] for number in users],
             item_ids=[self.item_ids[number] for number in items],
         )
@@ -82,6 +86,18 @@ class Events:
     def places(self) -> np.ndarray:
         """For ordered events: the position of each within its user's events, from 0."""
         return np.arange(len(self)) - self.user_starts()[self.users]
+
+
+def present(numbers: np.ndarray) -> np.ndarray:
+    """The different numbers of an array of small ones from 0, rising."""
+    return np.flatnonzero(np.bincount(numbers))
+
+
+def _places(numbers: np.ndarray) -> np.ndarray:
+    """The place of each number in a rising array: (largest + 1,) int32."""
+    places = np.zeros(numbers[-1] + 1 if len(numbers) else 0, np.int32)
+    places[numbers] = np.arange(len(numbers), dtype=np.int32)
+    return places
 
 
 class EventLog:
@@ -109,6 +125,25 @@ class EventLog:
         self._ratings.append(1.0 if rating is None else rating)
         self._times.append(0.0 if time is None else time)
         self._named.append(-1 if split is None else SPLITS.index(split))
+
+    def add_batch(self, batch: EventBatch) -> None:
+        """Add the events of a batch, in their order."""
+        for names, numbers, known, target in (
+            (batch.users, batch.user_numbers, self._user_numbers, self._users),
+            (batch.items, batch.item_numbers, self._item_numbers, self._items),
+        ):
+            of_name = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
+            target.frombytes(of_name[numbers].tobytes())
+        for values, target, dtype, usual in (
+            (batch.ratings, self._ratings, np.float32, 1.0),
+            (batch.times, self._times, np.float64, 0.0),
+        ):
+            filled = np.full(len(batch), usual) if values is None else values
+            target.frombytes(filled.astype(dtype).tobytes())
+        self._rated += len(batch) * (batch.ratings is not None)
+        self._timed += len(batch) * (batch.times is not None)
+        code = -1 if batch.split is None else SPLITS.index(batch.split)
+        self._named.frombytes(np.full(len(batch), code, np.int8).tobytes())
 
     @property
     def partly(self) -> list[str]:

@@ -8,23 +8,25 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Container, Iterator
+from collections.abc import Container, Iterable, Iterator
 from dataclasses import dataclass
 from statistics import mode
 from typing import Literal
 
 from aitk.core.contract.rows import Refusal
 from aitk.core.io.delimited import DELIMITERS, sniff_delimiter
-from aitk.core.io.lines import Lines, open_lines
+from aitk.core.io.lines import Line, Lines, open_lines
 from aitk.core.io.tables import (
     DELIMITED,
     JSON_LINES,
     Record,
     Table,
+    TableBlock,
     file_suffix,
     looks_like_json,
     open_table,
 )
+from aitk.core.io.text_batches import read_plain
 from aitk.core.io.values import to_count
 
 ATOMIC = (".inter", ".item", ".user")
@@ -142,7 +144,7 @@ def _open_double_colons(lines: Lines) -> Table:
     columns = [str(number + 1) for number in range(width)]
     preview = [dict(zip(columns, line.split("::"), strict=False)) for line in head]
 
-    def records() -> Iterator[tuple[int, Record] | Refusal]:
+    def records(lines: Iterable[Line]) -> Iterator[tuple[int, Record] | Refusal]:
         for number, text, problem in lines:
             fields = text.rstrip("\r\n").split("::")
             if problem is None and len(fields) != width:
@@ -154,5 +156,10 @@ def _open_double_colons(lines: Lines) -> Table:
             else:
                 yield number, dict(zip(columns, fields, strict=True))
 
+    def blocks() -> Iterator[TableBlock]:
+        for block in lines.blocks():
+            batch = read_plain(block, columns, "::", header=[], skip=False)
+            yield TableBlock(batch, records(block.lines()))
+
     notes = [f"{source}: encoding {lines.encoding}", f"{source}: fields are delimited by ::"]
-    return Table(source, columns, preview, notes, records())
+    return Table(source, columns, preview, notes, records(lines), blocks())

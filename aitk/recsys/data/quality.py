@@ -11,7 +11,7 @@ import numpy as np
 from aitk.core.contract.rows import SPLITS
 from aitk.core.contract.task import Finding, Grade
 from aitk.recsys.data.attributes import Attributes
-from aitk.recsys.data.events import Events
+from aitk.recsys.data.events import Events, present
 from aitk.recsys.data.options import ORDERED, LogReading, RateReading
 from aitk.recsys.data.protocols import HISTORY, TEST, TRAIN, VALIDATION
 from aitk.recsys.data.statistics import describe_popularity, history_sizes
@@ -95,8 +95,8 @@ def _find_unseen_items(events: Events, codes: np.ndarray, reading: LogReading) -
 
 
 def _find_unknown_users(events: Events, codes: np.ndarray) -> Finding:
-    held_out = np.unique(events.users[np.isin(codes, (VALIDATION, TEST))])
-    known = np.unique(events.users[np.isin(codes, (TRAIN, HISTORY))])
+    held_out = present(events.users[np.isin(codes, (VALIDATION, TEST))])
+    known = present(events.users[np.isin(codes, (TRAIN, HISTORY))])
     return _counted(
         "users without a history",
         int((~np.isin(held_out, known)).sum()),
@@ -110,8 +110,10 @@ def _find_repeated_targets(events: Events, codes: np.ndarray) -> Finding:
     """Targets that their user had before: they are excluded while seen items are."""
     pairs = events.users.astype(np.int64) * len(events.item_ids) + events.items
     held_out = np.isin(codes, (VALIDATION, TEST))
-    before = np.isin(pairs, pairs[np.isin(codes, (TRAIN, HISTORY))])
-    before |= (codes == TEST) & np.isin(pairs, pairs[codes == VALIDATION])
+    before = np.zeros(len(events), bool)
+    before[held_out] = _among(pairs[held_out], pairs[np.isin(codes, (TRAIN, HISTORY))])
+    test = codes == TEST
+    before[test] |= _among(pairs[test], pairs[codes == VALIDATION])
     return _counted(
         "targets seen before",
         int((held_out & before).sum()),
@@ -119,6 +121,17 @@ def _find_repeated_targets(events: Events, codes: np.ndarray) -> Finding:
         "held-out events with an item of the user's history",
         hint="they cannot be found while seen items are excluded",
     )
+
+
+def _among(few: np.ndarray, many: np.ndarray) -> np.ndarray:
+    """Which of a few numbers are among many: (few,) bool; only the few are sorted."""
+    wanted, places = np.unique(few, return_inverse=True)
+    if not len(wanted):
+        return np.zeros(0, bool)
+    at = np.minimum(np.searchsorted(wanted, many), len(wanted) - 1)
+    found = np.zeros(len(wanted), bool)
+    found[at[wanted[at] == many]] = True
+    return found[places]
 
 
 def _find_concentration(events: Events, codes: np.ndarray) -> Finding:

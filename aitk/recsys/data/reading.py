@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -17,7 +17,7 @@ from aitk.core.artifacts.data import TABLES
 from aitk.core.contract.labels import NameReader, read_name
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Finding, Note, once
-from aitk.core.io.lines import Lines, open_lines
+from aitk.core.io.lines import Line, Lines, open_lines
 from aitk.core.io.names import split_named
 from aitk.core.io.tables import Record, Table, file_suffix, find_column
 from aitk.core.io.tfds_source import PREFIX, open_tfds
@@ -34,6 +34,12 @@ from aitk.recsys.data.columns import (
     find_unused_times,
     has_no_header,
     usual_key,
+)
+from aitk.recsys.data.event_batches import (
+    EVENTS_AT_ONCE,
+    EventBatch,
+    LineBatch,
+    read_event_batch,
 )
 from aitk.recsys.data.layouts import Sequences, open_layout, plain_name
 from aitk.recsys.data.options import LogReading, RateReading
@@ -65,13 +71,35 @@ def read_events(
             although they are required (``RateReading``).
         UsageError: an option names a missing column or an unknown encoding.
     """
+    for item in read_event_batches(sources, reading, note=note, findings=findings, batched=False):
+        if not isinstance(item, EventBatch):
+            yield item
+
+
+def read_event_batches(
+    sources: Sequence[str],
+    reading: LogReading,
+    *,
+    note: Note,
+    findings: list[Finding] | None = None,
+    batched: bool = True,
+) -> Iterator[EventBatch | Row | Refusal]:
+    """The events of ``read_events``, many at a time where they are as plain as most are.
+
+    Args:
+        batched: False gives every event as a row.
+    """
     note = once(note)
     for file in find_log(sources, note=note):
         for split, opened in _open_log(file, reading):
             names = NameReader(keep_na=reading.keep_na)
             if isinstance(opened, Sequences):
                 note(_describe_sequences(opened))
-                yield from _read_sequences(opened, split, Cells(names, NO_TIMES))
+                cells = Cells(names, NO_TIMES)
+                if batched:
+                    yield from _read_sequence_batches(opened, split, cells)
+                else:
+                    yield from _read_sequences(opened.lines, opened, split, cells)
                 for decision in names.notes(opened.lines.source):
                     note(decision)
                 continue
@@ -79,9 +107,14 @@ def read_events(
                 note(decision)
             columns = choose_columns(opened, reading)
             note(f"{opened.source}: {describe_columns(columns)}")
-            reader = _read_lists if columns.lists else _read_table
-            times = _time_reader(file, opened, columns, reading)
-            yield from reader(opened, columns, split, Cells(names, times))
+            cells = Cells(names, _time_reader(file, opened, columns, reading))
+            times = cells.times
+            if columns.lists:
+                yield from _read_lists(opened, columns, split, cells)
+            elif batched:
+                yield from _read_table_batches(opened, columns, split, cells)
+            else:
+                yield from _read_table(opened, opened.source, columns, split, cells)
             for decision in names.notes(opened.source):
                 note(decision)
             if told := times.note():
@@ -183,11 +216,29 @@ def _cells_of(value: Any, columns: Columns) -> Sequence[Any]:
     return (read_list(value) or ()) if columns.lists else (value,)
 
 
-def _read_table(
+def _read_table_batches(
     table: Table, columns: Columns, split: str | None, cells: Cells
+) -> Iterator[EventBatch | Row | Refusal]:
+    for block in table.blocks():
+        batch = None
+        if block.batch is not None:
+            batch = read_event_batch(
+                block.batch, columns, cells.names, cells.times, file=table.source, split=split
+            )
+        if batch is None:
+            yield from _read_table(block.records, table.source, columns, split, cells)
+        else:
+            yield batch
+
+
+def _read_table(
+    records: Iterable[tuple[int, Record] | Refusal],
+    file: str,
+    columns: Columns,
+    split: str | None,
+    cells: Cells,
 ) -> Iterator[Row | Refusal]:
-    file = table.source
-    for item in table:
+    for item in records:
         if isinstance(item, Refusal):
             yield item
             continue
@@ -267,24 +318,47 @@ def _lists(record: Mapping[str, Any], columns: Columns) -> dict[str, list[Any]] 
 _OF_LINES = Columns("user", "item", None, None)
 
 
-def _read_sequences(
+def _read_sequence_batches(
     sequences: Sequences, split: str | None, cells: Cells
+) -> Iterator[EventBatch | Row | Refusal]:
+    """Lines with a name that is not read as it stands come one by one, all others together."""
+    file = sequences.lines.source
+    gathered = LineBatch(file, split)
+    for line in sequences.lines:
+        user, items = _sequence(line, sequences)
+        if line.problem or not gathered.add(user, items, cells.names):
+            if len(gathered):
+                yield gathered.take()
+            yield from _read_sequences([line], sequences, split, cells)
+        elif len(gathered) >= EVENTS_AT_ONCE:
+            yield gathered.take()
+    if len(gathered):
+        yield gathered.take()
+
+
+def _read_sequences(
+    lines: Iterable[Line], sequences: Sequences, split: str | None, cells: Cells
 ) -> Iterator[Row | Refusal]:
-    lines = sequences.lines
-    for number, text, problem in lines:
-        if problem:
-            yield Refusal(lines.source, number, problem)
+    file = sequences.lines.source
+    for line in lines:
+        if line.problem:
+            yield Refusal(file, line.number, line.problem)
             continue
-        tokens = text.split()
-        user = str(number)
-        if tokens and (sequences.user_first or tokens[0].endswith(":")):
-            user = tokens.pop(0).removesuffix(":")
-        for token in tokens:
-            fields = _event({"user": user, "item": token}, _OF_LINES, cells)
+        user, items = _sequence(line, sequences)
+        for item in items:
+            fields = _event({"user": user, "item": item}, _OF_LINES, cells)
             if isinstance(fields, str):
-                yield Refusal(lines.source, number, fields)
+                yield Refusal(file, line.number, fields)
             else:
-                yield Row(fields, lines.source, number, split)
+                yield Row(fields, file, line.number, split)
+
+
+def _sequence(line: Line, sequences: Sequences) -> tuple[str, list[str]]:
+    """The user and the items of a line."""
+    tokens = line.text.split()
+    if tokens and (sequences.user_first or tokens[0].endswith(":")):
+        return tokens[0].removesuffix(":"), tokens[1:]
+    return str(line.number), tokens
 
 
 def _describe_sequences(sequences: Sequences) -> str:

@@ -14,10 +14,13 @@ import numpy as np
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.rows import SPLITS, Refusal, Row
 from aitk.core.contract.task import Finding, Note
+from aitk.core.io.names import printable
+from aitk.core.runtime import interrupts
 from aitk.recsys.data.attributes import Attributes, read_attributes
 from aitk.recsys.data.cleaning import check_times, clean, session_user
 from aitk.recsys.data.columns import ITEM_COLUMNS, USER_COLUMNS
-from aitk.recsys.data.events import EventLog, Events
+from aitk.recsys.data.event_batches import EventBatch
+from aitk.recsys.data.events import EventLog, Events, present
 from aitk.recsys.data.options import LogReading
 from aitk.recsys.data.protocols import (
     TEST,
@@ -40,6 +43,8 @@ from aitk.recsys.data.tables import (
     write_histories,
 )
 
+_SHOWN_EVERY = 10_000  # events that come one by one
+
 
 class GroupedLog:
     """The rows of one log, and its ``Inspector``.
@@ -48,7 +53,7 @@ class GroupedLog:
     user. Events take a few bytes each in memory.
 
     Args:
-        items: events and refusals from ``read_events``.
+        items: events and refusals from ``read_event_batches``.
         rated: events must have ratings that differ.
         shares: shares of training, validation and test.
         seed: seed of random choices.
@@ -56,11 +61,12 @@ class GroupedLog:
         note: receives notes on automatic decisions.
         found: findings made while events are read.
         complete: called once the tables are written, before the first row.
+        show: called again and again while events are read, with how many there are.
     """
 
     def __init__(
         self,
-        items: Iterable[Row | Refusal],
+        items: Iterable[EventBatch | Row | Refusal],
         reading: LogReading,
         *,
         rated: bool,
@@ -70,10 +76,12 @@ class GroupedLog:
         note: Note,
         found: Sequence[Finding] = (),
         complete: Callable[[], None] = lambda: None,
+        show: Callable[[int], None] = lambda events: None,
     ) -> None:
         self._items, self._reading, self._rated = items, reading, rated
         self._shares, self._seed, self._tables = shares, seed, tables
         self._note, self._found_in_reading, self._complete = note, found, complete
+        self._show = show
         self._findings: list[Finding] = []
         self._summary: dict[str, Any] = {}
 
@@ -97,11 +105,17 @@ class GroupedLog:
         """
         log, file = EventLog(), ""
         for item in self._items:
+            interrupts.check()
             if isinstance(item, Refusal):
                 yield item
+                continue
+            if isinstance(item, EventBatch):
+                log.add_batch(item)
             else:
                 log.add(item.fields, item.split)
-                file = file or item.file
+            file = file or printable(item.file)
+            if isinstance(item, EventBatch) or len(log) % _SHOWN_EVERY == 0:
+                self._show(len(log))
         if not len(log):
             return
         events, codes = self._split(log, file)
@@ -201,26 +215,26 @@ def user_rows(
     """The split and fields of every row, from ordered events and their codes."""
     starts = events.user_starts().tolist()
     times = stored_times(events)
-    ratings = events.ratings.astype(np.float64).round(6)
+    ratings = events.ratings.astype(np.float64).round(6).astype(np.float32)
     shown = looked_at(reading)
     for split in (TRAIN, VALIDATION, TEST):
         is_looked_at = np.isin(codes, shown[split])
         is_target = (codes == split) & (split != TRAIN)
         is_seen = ((codes == VALIDATION) & (split == TEST)) & ~is_looked_at
         wanted = codes == split
-        for user in np.unique(events.users[wanted]).tolist():
+        for user in present(events.users[wanted]).tolist():
             own = slice(starts[user], starts[user + 1])
             look, target = is_looked_at[own], is_target[own]
             yield (
                 SPLITS[split],
                 {
                     "user": events.user_ids[user],
-                    "items": events.items[own][look].tolist(),
-                    "ratings": ratings[own][look].tolist(),
-                    "times": times[own][look].tolist(),
-                    "seen": events.items[own][is_seen[own]].tolist(),
-                    "targets": events.items[own][target].tolist(),
-                    "target_ratings": ratings[own][target].tolist(),
+                    "items": events.items[own][look],
+                    "ratings": ratings[own][look],
+                    "times": times[own][look],
+                    "seen": events.items[own][is_seen[own]],
+                    "targets": events.items[own][target],
+                    "target_ratings": ratings[own][target],
                 },
             )
 

@@ -10,7 +10,7 @@ import numpy as np
 
 from aitk.core.contract.rows import SPLITS
 from aitk.recsys.data.attributes import Attributes
-from aitk.recsys.data.events import Events
+from aitk.recsys.data.events import Events, present
 from aitk.recsys.data.options import LogReading
 from aitk.recsys.data.protocols import TEST, TRAIN, VALIDATION, looked_at
 
@@ -103,8 +103,8 @@ def _count_splits(events: Events, codes: np.ndarray) -> dict[str, dict[str, int]
     known_items, known_users = events.items[training], events.users[training]
     counts = {}
     for split in (TRAIN, VALIDATION, TEST):
-        users = np.unique(events.users[codes == split])
-        items = np.unique(events.items[codes == split])
+        users = present(events.users[codes == split])
+        items = present(events.items[codes == split])
         if len(users):
             counts[SPLITS[split]] = {
                 "events": int((codes == split).sum()),
@@ -122,7 +122,7 @@ def _describe_histories(
     """The number of history items visible in a row, by split."""
     described: dict[str, Mapping[str, float]] = {}
     for split, shown in looked_at(reading).items():
-        users = np.unique(events.users[codes == split])
+        users = present(events.users[codes == split])
         if len(users):
             which = np.isin(codes, shown)
             sizes = np.bincount(events.users[which], minlength=len(events.user_ids))[users]

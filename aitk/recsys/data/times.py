@@ -7,7 +7,7 @@ above 12 in either position. If there is none, the reader reports that it guesse
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -95,6 +95,19 @@ class TimeReader:
         return time_s, problem
 
     @property
+    def takes_numbers(self) -> bool:
+        """Whether a number is so many seconds, whatever came before it."""
+        return not (self._format or self._compact or self._example)
+
+    def read_each(self, cells: Sequence[Any]) -> list[float] | None:
+        """The seconds that each cell names; None where one names none, or where the order of day
+        and month may depend on the cells before it."""
+        if self._example or any(map(_names_month_by_order, cells)):
+            return None
+        read = [self.read(cell) for cell in cells]
+        return None if any(problem for _, problem in read) else [time_s for time_s, _ in read]
+
+    @property
     def order(self) -> Order:
         """The order of dates that do not start with the year."""
         if self._told:
@@ -131,6 +144,12 @@ def are_dates(cells: Iterable[Any]) -> bool:
         isinstance(cell, str) and not cell.strip().isdecimal() and reader.read(cell)[1] is None
         for cell in texts
     )
+
+
+def _names_month_by_order(cell: Any) -> bool:
+    """Whether a cell holds a date that does not begin with its year."""
+    found = _LOCAL.fullmatch(cell.strip()) if isinstance(cell, str) else None
+    return found is not None and len(found[1]) <= 2
 
 
 def _in_words(order: Order) -> str:

@@ -14,7 +14,7 @@ from aitk.core.contract.progress import Reporter
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Example, Finding, Inspector, Note, Task
 from aitk.recsys.data.options import LogReading
-from aitk.recsys.data.reading import read_events, read_queries
+from aitk.recsys.data.reading import read_event_batches, read_events, read_queries
 from aitk.recsys.data.sources import complete_reading
 from aitk.recsys.data.splitting import GroupedLog
 from aitk.recsys.data.tables import ITEM_TABLE
@@ -53,9 +53,8 @@ class LogTask(Task[LogAssets]):
     ) -> GroupedLog:
         found: list[Finding] = []
         reading = complete_reading(sources, reading, note=note)
-        events = read_events(sources, reading, note=note, findings=found)
         return GroupedLog(
-            reporter.track(events, "reading"),
+            read_event_batches(sources, reading, note=note, findings=found),
             reading,
             rated=self.rated,
             shares=shares,
@@ -63,6 +62,7 @@ class LogTask(Task[LogAssets]):
             tables=tables,
             note=note,
             found=found,
+            show=lambda events: reporter.update("reading", events, None),
             complete=lambda: add_vectors(tables / ITEM_TABLE, reading.encoders, embed, reporter),
         )
 
