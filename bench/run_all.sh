@@ -105,6 +105,45 @@ row_whisper() { # WHISPER: tiny.en as a Keras Hub preset; SOUNDS: pocketsphinx-t
         "1.5 x CTranslate2 or whisper.cpp"
 }
 
+need_log() { # 5 million events
+    [ -e "$out/log.csv" ] || "$python" "$here/recsys_made.py" "$out/log.csv" >>"$out/log"
+}
+
+need_ml100k() { # every tenth user of MovieLens-1M: 98,000 events
+    [ -e "$out/ml100k" ] && return
+    awk 'NR % 10 == 0' "$data/ml1m/sequences.txt" >"$out/ml100k.txt"
+    aitk recsys prepare "$out/ml100k.txt" --task recommend --test-history train --out "$out/ml100k" --quiet
+}
+
+row_prepare_log() {
+    need_log
+    cost "$python" -m aitk recsys prepare "$out/log.csv" --task recommend --out "$out/log-data" --overwrite --quiet
+    told "\`recsys prepare\`, 5 million events" "$cpu CPU s, $wall s, $peak MB" "at most 20 CPU s"
+}
+
+row_train_bpr() {
+    need_ml100k
+    cost "$python" -m aitk recsys finetune "$out/ml100k" --model bpr-sgd --out "$out/bpr-sgd" --overwrite --quiet
+    fast="\`bpr-sgd\` $cpu CPU s, whole process"
+    cost "$python" -m aitk recsys finetune "$out/ml100k" --model bpr --out "$out/bpr" --overwrite --quiet
+    told "training \`bpr\`, 98,000 events of MovieLens-1M" "$fast; \`bpr\` $cpu CPU s" \
+        "cornac's time and quality"
+}
+
+row_top_100() {
+    found=$("$python" "$here/recsys_speed.py" "$data/ml1m/sequences.txt")
+    told "top 100 for all users, cosine neighbours, MovieLens-1M" "\`$found\`" "at most implicit's .79 s"
+}
+
+row_closed_form() {
+    need_ml100k
+    [ -e "$out/item-knn" ] || aitk recsys finetune "$out/ml100k" --model item-knn --out "$out/item-knn" --quiet
+    cost "$python" -m aitk recsys evaluate "$out/item-knn" --quiet
+    measured="evaluate $wall s, $cpu CPU s, $peak MB"
+    cost "$python" -m aitk recsys predict "$out/item-knn" "$out/ml100k" --out "$out/lists.jsonl" --overwrite --quiet
+    told "\`item-knn\`, 604 users" "$measured; predict $wall s, $cpu CPU s, $peak MB" "under 1 s, under 200 MB"
+}
+
 row_six_commands() {
     cost bash "$here/six_commands.sh" "$out/six"
     told "the README's six commands" "$wall s, $cpu CPU s" "at most 15 s"

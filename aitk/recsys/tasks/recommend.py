@@ -21,6 +21,7 @@ from aitk.recsys.tasks.settings import (
     AlsSettings,
     Bert4RecSettings,
     BprSettings,
+    BprSgdSettings,
     ContentSettings,
     DcnSettings,
     DlrmSettings,
@@ -81,6 +82,9 @@ class Recommend(LogTask):
         "als": ClosedFormRecommender(AlsSettings, "aitk.recsys.models.closed_form.als:fit_als"),
         "bpr": TrainedRecommender(
             BprSettings, "aitk.recsys.models.bpr:build_bpr", batches="sets", loss="pairwise"
+        ),
+        "bpr-sgd": ClosedFormRecommender(
+            BprSgdSettings, "aitk.recsys.models.closed_form.bpr_sgd:fit_bpr_sgd"
         ),
         "two-tower": TrainedRecommender(
             TwoTowerSettings,

@@ -138,6 +138,17 @@ class BprSettings(TrainedSettings):
 
 
 @dataclass(frozen=True)
+class BprSgdSettings(ClosedFormSettings):
+    """BPR (Rendle et al. 2009) in seconds: large batches in NumPy, users from their histories."""
+
+    factors: int = option(64, "size of user and item vectors", minimum=1)
+    l2: float = option(1e-2, "penalty of the vectors in use", minimum=0.0, search="0.003..0.1")
+    step_size: float = option(0.15, "learning rate of Adagrad", minimum=1e-6, search="0.03..0.5")
+    epochs: int = option(15, "passes over the events", minimum=1)
+    batch_events: int = option(2048, "events per step", minimum=1)
+
+
+@dataclass(frozen=True)
 class BiasedMfSettings(TrainedSettings):
     """Biased matrix factorisation (Koren et al. 2009)."""
 

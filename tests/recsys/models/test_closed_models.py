@@ -50,6 +50,7 @@ MODELS = {
     "ease": of.EaseSettings(l2=5.0),
     "ease sparse": of.EaseSettings(l2=5.0, neighbours=4),
     "slim": of.SlimSettings(l1=0.1, l2=1.0, neighbours=4),
+    "bpr-sgd": of.BprSgdSettings(factors=4, epochs=3, batch_events=16),
     "als": of.AlsSettings(factors=4, alpha=2.0, l2=1.0),
     "content": of.ContentSettings(neighbours=4),
     "hybrid weighted": of.HybridSettings(weight=0.3, neighbours=4, l2=5.0),

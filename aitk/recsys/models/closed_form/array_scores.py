@@ -44,20 +44,31 @@ def open_random_order(layer: StoredLayer) -> Scores:
 
 def open_sparse(layer: StoredLayer) -> Scores:
     """``item-knn``, ``slim``, ``content``, and ``ease`` with ``neighbours``."""
-    from scipy.sparse import csr_array
-
     items, count = layer.config["items"], layer.config["neighbours"]
     weights = layer.array("vars/0", items, count)
     numbers = layer.numbers("vars/1", items, count, below=max(1, items))
-    places = numbers.astype(np.int32).ravel(), np.arange(0, items * count + 1, max(1, count))
-    near = csr_array((weights.ravel(), *places), shape=(items, items))
-    near.eliminate_zeros()
-    speaks_for = near.T.tocsr()  # row: an item of the history, columns: items it supports
+    supports = votes(numbers, weights)
 
     def scores(inputs: Mapping[str, np.ndarray]) -> np.ndarray:
-        return (histories(inputs, items) @ speaks_for).toarray()
+        return (histories(inputs, items) @ supports).toarray()
 
     return scores
+
+
+def votes(numbers: np.ndarray, weights: np.ndarray) -> Any:
+    """The score that an item of a history (row) adds to another item (column): a SciPy CSR array.
+
+    Args:
+        numbers: (items, neighbours) neighbours of each item.
+        weights: (items, neighbours) their weights.
+    """
+    from scipy.sparse import csr_array
+
+    items, count = numbers.shape
+    places = numbers.astype(np.int32).ravel(), np.arange(items + 1) * count
+    near = csr_array((weights.flatten(), *places), shape=(items, items))
+    near.eliminate_zeros()
+    return near.T.tocsr()
 
 
 def open_linear(layer: StoredLayer) -> Scores:
