@@ -66,6 +66,8 @@ class LineBatch:
 
     def add(self, user: str, items: Sequence[str], names: NameReader) -> bool:
         """Add a line; False if a name of it is not to be taken as it stands."""
+        if not items:
+            return True
         known = self._items
         new = [item for item in items if item not in known]
         for name, what in ((user, "user"), *((item, "item") for item in new)):

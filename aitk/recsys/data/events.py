@@ -151,22 +151,25 @@ class EventLog:
         counts = {"ratings": self._rated, "times": self._timed}
         return [name for name, count in counts.items() if 0 < count < len(self)]
 
-    def events(self) -> Events:
-        """The events so far. Split names count only if some differ from ``train``."""
-        named = np.array(self._named, np.int8)
-        has_ratings, has_times = self._rated == len(self) > 0, self._timed == len(self) > 0
-        return Events(
-            users=np.array(self._users, np.int32),
-            items=np.array(self._items, np.int32),
-            ratings=np.array(self._ratings, np.float32)
-            if has_ratings
-            else np.ones(len(self), np.float32),
-            times=np.array(self._times, np.float64)
-            if has_times
-            else np.arange(len(self), dtype=np.float64),
-            named=named if (named > 0).any() else np.full(len(self), -1, np.int8),
+    def take(self) -> Events:
+        """The events, which the log then forgets: nothing is copied.
+
+        Split names count only if some differ from ``train``.
+        """
+        count = len(self)
+        has_ratings, has_times = self._rated == count > 0, self._timed == count > 0
+        named = np.frombuffer(self._named, np.int8)
+        ratings, times = self._ratings, self._times
+        events = Events(
+            users=np.frombuffer(self._users, np.int32),
+            items=np.frombuffer(self._items, np.int32),
+            ratings=np.frombuffer(ratings, np.float32) if has_ratings else np.ones(count, "f4"),
+            times=np.frombuffer(times, np.float64) if has_times else np.arange(count, dtype="f8"),
+            named=named if (named > 0).any() else np.full(count, -1, np.int8),
             user_ids=list(self._user_numbers),
             item_ids=list(self._item_numbers),
             has_ratings=has_ratings,
             has_times=has_times,
         )
+        self.__init__()  # type: ignore[misc]
+        return events

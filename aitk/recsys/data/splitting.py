@@ -129,20 +129,22 @@ class GroupedLog:
         for name in log.partly:
             message = f"only some events have {name}: all {name} are ignored"
             findings.append(Finding(f"{name} of events", "warning", message))
-        everything = log.events()
+        everything = log.take()
+        of_users, of_items = everything.user_ids, everything.item_ids
         item_facts, user_facts = self._read_attributes()
         known = None if item_facts is None else frozenset(item_facts.ids)
         events, steps = clean(everything, reading, known_items=known)
+        del everything  # of a large log, half of the memory
         _check_enough(events, file, rated=self._rated)
         codes = split_events(events, reading, shares=self._shares, seed=self._seed)
         if not (codes == TRAIN).any():
             hint = "Use another --protocol or --split"
             raise DataError("no event is left for training", where=file, hint=hint)
-        catalogue = _with_others(events.item_ids, item_facts, everything.item_ids)
+        catalogue = _with_others(events.item_ids, item_facts, of_items)
         write_catalogue(
             self._tables / ITEM_TABLE, "item", catalogue, item_facts, known_as=catalogue
         )
-        self._write_users(self._tables / USER_TABLE, events, everything.user_ids, user_facts)
+        self._write_users(self._tables / USER_TABLE, events, of_users, user_facts)
         write_histories(self._tables / HISTORY_TABLE, events)
         self._findings = [
             *self._found_in_reading,

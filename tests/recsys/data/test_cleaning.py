@@ -22,7 +22,7 @@ def log(*events, splits=()):
     for place, event in enumerate(events):
         split = splits[place] if splits else None
         gathered.add(dict(zip(names, event, strict=False)), split)
-    return gathered.events()
+    return gathered.take()
 
 
 def cleaned(events, known_items=None, **options):
@@ -183,4 +183,4 @@ def test_ratings_of_a_part_of_the_events_are_left_out():
     gathered.add({"user": "a", "item": "x", "rating": 4.0}, None)
     gathered.add({"user": "a", "item": "y"}, None)
     assert gathered.partly == ["ratings"]
-    assert gathered.events().ratings.tolist() == [1.0, 1.0]
+    assert gathered.take().ratings.tolist() == [1.0, 1.0]

@@ -29,7 +29,7 @@ def log_of(items):
             batches += 1
         else:
             log.add(item.fields, item.split)
-    return log.events(), refusals, batches
+    return log.take(), refusals, batches
 
 
 def read_both(path, **options):
@@ -152,5 +152,7 @@ def test_a_name_is_one_however_it_is_written():
     log = EventLog()
     numbers = np.array([0, 1, 0], np.int32)
     log.add_batch(EventBatch(["5", "5"], ["a", "b"], numbers, numbers, None, None, "f", None))
-    assert log.events().user_ids == ["5"]
-    assert log.events().users.tolist() == [0, 0, 0]
+    events = log.take()
+    assert events.user_ids == ["5"]
+    assert events.users.tolist() == [0, 0, 0]
+    assert len(log) == 0

@@ -32,7 +32,7 @@ def log(*events, splits=()):
     for place, (user, item, *time) in enumerate(events):
         fields = {"user": user, "item": item} | ({"time": time[0]} if time else {})
         gathered.add(fields, splits[place] if splits else None)
-    return clean(gathered.events(), RecommendReading())[0]
+    return clean(gathered.take(), RecommendReading())[0]
 
 
 def split(events, protocol="leave-one-out", shares=SHARES, seed=0):

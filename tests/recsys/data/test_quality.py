@@ -31,7 +31,7 @@ def log(*users, ratings=None, times=None):
                 fields["time"] = times[place]
             gathered.add(fields, None)
             place += 1
-    return clean(gathered.events(), RecommendReading(duplicates="keep-all"))[0]
+    return clean(gathered.take(), RecommendReading(duplicates="keep-all"))[0]
 
 
 def codes_of(*letters):
@@ -184,7 +184,7 @@ def test_ids_that_a_spreadsheet_rounded_are_reported():
     gathered = EventLog()
     for item in ("1.23E+15", "1.24E+15", "7"):
         gathered.add({"user": "u", "item": item}, None)
-    found = faults(gathered.events(), codes_of("..t"))["rounded ids"]
+    found = faults(gathered.take(), codes_of("..t"))["rounded ids"]
     assert found.grade == "warning" and found.details["count"] == 2
 
 
@@ -192,7 +192,7 @@ def test_ids_that_differ_in_case_or_leading_zeros_are_reported():
     gathered = EventLog()
     for user, item in (("7", "a"), ("007", "A"), ("8", "b")):
         gathered.add({"user": user, "item": item}, None)
-    found = faults(gathered.events(), codes_of("..t"))["ids alike"]
+    found = faults(gathered.take(), codes_of("..t"))["ids alike"]
     assert (found.grade, found.details["count"]) == ("warning", 2)
 
 
