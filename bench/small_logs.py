@@ -61,8 +61,8 @@ KINDS = {
     "weak": Kind(800, 600, 16_000, 1.0, 0.3, 0.9),
 }
 DIMENSIONS = 6
-COMPUTED = ("ease", "slim", "item-knn", "user-knn", "als")
-TRAINED = ("bpr", "two-tower", "neumf", "sasrec", "gru4rec", "bert4rec", "dcn", "dlrm")
+COMPUTED = ("ease", "slim", "item-knn", "user-knn", "als", "bpr-sgd")
+TRAINED = ("bpr", "two-tower", "neumf", "sasrec", "esasrec", "gru4rec", "bert4rec", "dcn", "dlrm")
 RATERS = ("biased-mf", "item-knn", "user-knn", "neumf", "dcn")
 
 

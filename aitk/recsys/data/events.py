@@ -134,12 +134,12 @@ class EventLog:
         ):
             of_name = np.array([known.setdefault(name, len(known)) for name in names], np.int32)
             target.frombytes(of_name[numbers].tobytes())
-        for values, target, dtype, usual in (
+        for values, floats, dtype, usual in (
             (batch.ratings, self._ratings, np.float32, 1.0),
             (batch.times, self._times, np.float64, 0.0),
         ):
             filled = np.full(len(batch), usual) if values is None else values
-            target.frombytes(filled.astype(dtype).tobytes())
+            floats.frombytes(filled.astype(dtype).tobytes())
         self._rated += len(batch) * (batch.ratings is not None)
         self._timed += len(batch) * (batch.times is not None)
         code = -1 if batch.split is None else SPLITS.index(batch.split)
