@@ -21,10 +21,12 @@ def bpr(
     epochs: int,
     batch_size: int,
     seed: int,
+    negatives: int = 1,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Factors of users and items, and biases of items, that put a user's items before others.
 
-    Each epoch takes every event once, beside an item drawn at random that the user does not have.
+    Each epoch takes every event once, beside an item drawn at random that the user does not have,
+    or of several the one with the highest score (dynamic negative sampling, Zhang et al. 2013).
     The gradients of a batch are summed for each vector by a sparse product, and the steps are
     Adagrad's (Duchi et al. 2011): frequent items take smaller ones.
 
@@ -36,6 +38,7 @@ def bpr(
         epochs: passes over the events.
         batch_size: events of a step.
         seed: of the first vectors and of all draws.
+        negatives: items drawn for each event.
 
     Returns:
         Users (users, factors), items (items, factors) and biases (items,), float32.
@@ -56,8 +59,14 @@ def bpr(
             interrupts.check()
             chosen = order[start : start + batch_size]
             who, right = owner[chosen], events.indices[chosen]
-            wrong = _unseen(who, pairs, items, rng)
+            wrong = _unseen(np.repeat(who, negatives), pairs, items, rng)
             user, ahead, behind = of_users[who], of_items[right], of_items[wrong]
+            if negatives > 1:
+                behind = behind.reshape(len(who), negatives, -1)
+                hardest = np.einsum("bf,bnf->bn", user, behind).argmax(axis=1)
+                rows = np.arange(len(who))
+                wrong = wrong.reshape(len(who), negatives)[rows, hardest]
+                behind = behind[rows, hardest]
             apart = ahead - behind
             pull = 1 / (1 + np.exp(np.einsum("bf,bf->b", user, apart)))[:, None]
             to_user = pull * apart - l2 * user

@@ -143,8 +143,11 @@ class BprSgdSettings(ClosedFormSettings):
 
     factors: int = option(64, "size of user and item vectors", minimum=1)
     l2: float = option(1e-2, "penalty of the vectors in use", minimum=0.0, search="0.003..0.1")
-    step_size: float = option(0.15, "learning rate of Adagrad", minimum=1e-6, search="0.03..0.5")
-    epochs: int = option(15, "passes over the events", minimum=1)
+    negatives: int = option(
+        8, "unseen items sampled per event; the highest-scoring one counts", minimum=1
+    )
+    step_size: float = option(0.1, "learning rate of Adagrad", minimum=1e-6, search="0.03..0.5")
+    epochs: int = option(10, "passes over the events", minimum=1)
     batch_events: int = option(2048, "events per step", minimum=1)
 
 

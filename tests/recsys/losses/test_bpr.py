@@ -32,6 +32,14 @@ def test_without_tastes_popular_items_come_first():
     assert np.corrcoef(biases, events.sum(axis=0))[0, 1] > 0.9
 
 
+def test_of_several_items_the_one_with_the_highest_score_counts():
+    events = two_tastes()
+    users, items, biases = bpr(events, epochs=30, negatives=4, **HOW)
+    scores = users @ items.T + biases
+    scores[events.toarray() > 0] = -np.inf
+    assert (scores.argmax(axis=1) // 8).tolist() == [user % 2 for user in range(40)]
+
+
 def test_equal_seeds_give_equal_factors():
     one, other = (bpr(two_tastes(), epochs=2, **HOW) for _ in range(2))
     assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))

@@ -25,6 +25,7 @@ def fit_bpr_sgd(settings: BprSgdSettings, log: TrainingLog) -> Scorer:
         epochs=settings.epochs,
         batch_size=settings.batch_events,
         seed=log.seed,
+        negatives=settings.negatives,
     )
     table = np.concatenate([items, biases[:, None]], axis=1)  # (items, factors + 1)
     ridge = RIDGE * np.square(table).sum(axis=0).mean() + 1e-6
