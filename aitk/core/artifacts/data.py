@@ -271,7 +271,9 @@ class DataWriter:
         if split not in self._splits:
             self._splits[split] = _SplitWriter(self._folder, split, self._options)
         writer = self._splits[split]
-        records = self._encode_all(rows) if self._encode_all else map(self._encode, rows)
+        records: Iterable[bytes] = map(self._encode, rows)
+        if self._encode_all is not None:
+            records = self._encode_all(rows)
         for record in records:
             writer.add(record)
 

@@ -17,6 +17,17 @@ TOLERANCE = 1e-4
 _BLOCK_CELLS = 16_000_000
 
 
+#: Ridge penalties of a log of so many events or more, and of so many or fewer; in between they
+#: follow the logarithm of the events ("Small logs" in bench/README.md).
+LARGE_LOG, SMALL_LOG = (90_000, 50.0), (35_000, 200.0)
+
+
+def usual_l2(events: int) -> float:
+    """The ridge penalty that suits a log of so many events."""
+    sizes, penalties = zip(SMALL_LOG, LARGE_LOG, strict=True)
+    return float(np.exp(np.interp(np.log(max(1, events)), np.log(sizes), np.log(penalties))))
+
+
 def slim(events: Any, *, l1: float, l2: float, neighbours: int) -> tuple[np.ndarray, np.ndarray]:
     """The weights of SLIM among each item's most similar items (fsSLIM, section 4.3).
 

@@ -102,7 +102,12 @@ class SlimSettings(ClosedFormSettings):
     """Sparse non-negative linear weights (Ning and Karypis 2011)."""
 
     l1: float = option(1.0, "lasso penalty", minimum=0.0, search="0.1..20")
-    l2: float = option(50.0, "ridge penalty", minimum=1e-6, search="1..500")
+    l2: float | None = option(
+        None,
+        "ridge penalty; by default 50, up to 200 for small logs",
+        minimum=1e-6,
+        search="1..500",
+    )
     neighbours: int = option(100, "candidate weights per item", minimum=1)
 
 

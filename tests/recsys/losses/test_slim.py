@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy.sparse import csr_array
 
-from aitk.recsys.losses.slim import slim
+from aitk.recsys.losses.slim import slim, usual_l2
 
 
 def table(users=60, items=10, *, seed=0):
@@ -44,3 +44,10 @@ def test_a_large_lasso_penalty_leaves_nothing():
     numbers, weights = slim(csr_array(table()), l1=1000.0, l2=1.0, neighbours=3)
     assert not weights.any()
     assert not numbers.any()
+
+
+def test_small_logs_take_a_larger_penalty():
+    assert usual_l2(10) == pytest.approx(200)
+    assert usual_l2(35_000) == pytest.approx(200)
+    assert usual_l2(56_125) == pytest.approx(100, rel=1e-3)
+    assert usual_l2(1_000_000) == pytest.approx(50)

@@ -13,7 +13,7 @@ from aitk.core.layers import Shape, Tensor
 from aitk.recsys.features.training_log import TrainingLog
 from aitk.recsys.losses.hidden import choose
 from aitk.recsys.losses.similarities import content_neighbours, item_neighbours
-from aitk.recsys.losses.slim import slim
+from aitk.recsys.losses.slim import slim, usual_l2
 from aitk.recsys.models.closed_form.scorer import Scorer, make_scorer, multi_hot
 from aitk.recsys.tasks.settings import ContentSettings, ItemKnnSettings, SlimSettings
 
@@ -46,9 +46,8 @@ def fit_item_knn(settings: ItemKnnSettings, log: TrainingLog) -> Scorer:
 
 def fit_slim(settings: SlimSettings, log: TrainingLog) -> Scorer:
     """SLIM among each item's most similar items."""
-    numbers, weights = slim(
-        log.events, l1=settings.l1, l2=settings.l2, neighbours=settings.neighbours
-    )
+    l2 = usual_l2(log.events.nnz) if settings.l2 is None else settings.l2
+    numbers, weights = slim(log.events, l1=settings.l1, l2=l2, neighbours=settings.neighbours)
     return sparse_scorer(numbers, weights)
 
 
