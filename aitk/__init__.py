@@ -16,7 +16,16 @@ if TYPE_CHECKING:
     from aitk.api.data import Data, join, prepare
     from aitk.api.progress import Progress
     from aitk.api.run import Run, load
-    from aitk.api.training import bundle, compare, compress, finetune, pretrain, tune, update
+    from aitk.api.training import (
+        bundle,
+        compare,
+        compress,
+        finetune,
+        pretrain,
+        search,
+        tune,
+        update,
+    )
 
 __version__ = "0.1.0"
 
@@ -33,6 +42,7 @@ _PUBLIC = {
     "load": "aitk.api.run",
     "prepare": "aitk.api.data",
     "pretrain": "aitk.api.training",
+    "search": "aitk.api.training",
     "tune": "aitk.api.training",
     "update": "aitk.api.training",
 }
@@ -51,6 +61,7 @@ __all__ = [
     "load",
     "prepare",
     "pretrain",
+    "search",
     "tune",
     "update",
 ]

@@ -246,6 +246,55 @@ def bundle(
     )
 
 
+def search(
+    run: PathLike,
+    *,
+    out: PathLike,
+    trials: int = 12,
+    settings: Mapping[str, Any] | None = None,
+    domain: str | None = None,
+    progress: Callback | Reporter | None = None,
+    **options: Any,
+) -> Outcome:
+    """Compress a run in several ways, and find which are worth choosing among (Pareto front).
+
+    ``out`` then holds ``search.json`` and ``report.html``, and a run for each way in ``points``.
+
+    Args:
+        trials: combinations of pruning steps; each is stored in every number format.
+        options: as of ``compress``; what is given stays, the other steps are searched.
+
+    Returns:
+        The points of the front as ``table``; ``facts["knee"]`` is the run of the knee point.
+    """
+    import functools
+
+    from aitk.core.contract.options import resolve
+    from aitk.stages.compress import compress as compressing
+    from aitk.stages.options import CompressOptions, TrainingOptions
+    from aitk.stages.search import search as stage
+
+    _quiet()
+    own, training = divide(options, CompressOptions, TrainingOptions)
+    chosen = _training(training)
+    return stage(
+        Path(run),
+        Path(out),
+        domain=domain,
+        options=resolve(CompressOptions, own),
+        trials=trials,
+        seed=chosen.seed,
+        compress=functools.partial(
+            compressing,
+            domain=domain,
+            training=chosen,
+            settings=settings or {},
+            reporter=reporter_for(progress),
+        ),
+        reporter=reporter_for(progress),
+    )
+
+
 def update(
     run: PathLike,
     sources: PathLike | Sequence[PathLike],

@@ -1,34 +1,48 @@
 """``compress``: make a run smaller and faster, and measure the cost in quality.
 
-In this order, depending on the options: distillation into a smaller model, channel pruning,
-magnitude pruning, quantisation and conversion to another format.
+In this order, as the options say: distillation into a smaller model, pruning of channels, of a
+transformer's parts and of single weights, quantisation and conversion to another format.
 """
 
 from __future__ import annotations
 
 import gzip
+import shutil
+import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
+from aitk.core.artifacts.keras_file import load_keras
 from aitk.core.artifacts.opening import open_task
-from aitk.core.artifacts.run import EXECUTABLE, Run, load_run, new_run
+from aitk.core.artifacts.run import EXECUTABLE, MODEL_FILES, Run, load_run, new_run
 from aitk.core.artifacts.versions import package_versions
 from aitk.core.compression.export import choose_format, converter
+from aitk.core.compression.multiply_adds import count_multiply_adds
+from aitk.core.compression.signatures import read_signature
 from aitk.core.contract.capabilities import DistillsBatches, DistillsRows
 from aitk.core.contract.errors import ArtifactError, UsageError
-from aitk.core.contract.model_spec import ClosedFormModel
+from aitk.core.contract.model_spec import ONLY_OUTPUT, ClosedFormModel
 from aitk.core.contract.options import as_dict, unknown_name
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Task
-from aitk.core.metrics.comparison import compare_runs, measure_run
+from aitk.core.metrics.comparison import (
+    COMPARED_ROWS,
+    Measured,
+    compare_runs,
+    largest_difference,
+    measure_run,
+    one_row,
+)
 from aitk.core.metrics.statistics import Drop
 from aitk.registry import load_task
 from aitk.stages.evaluate import refresh_pages
 from aitk.stages.options import CompressOptions, TrainingOptions
-from aitk.stages.shrink import train_smaller
+from aitk.stages.shrink import TRANSFORMER_PARTS, Candidate, train_smaller, trains
 from aitk.stages.store import store
 from aitk.stages.train_run import (
     check_settings,
@@ -37,6 +51,9 @@ from aitk.stages.train_run import (
     require_float_run,
     write_history,
 )
+
+#: The share of zeros that ``--prune-pattern 2:4`` means.
+PATTERN_SHARE = 0.5
 
 
 def compress(
@@ -54,8 +71,8 @@ def compress(
     """Write a smaller run, and compare it with the original.
 
     Args:
-        training: training options of ``distill``, ``prune_channels`` and ``prune``.
-        settings: of the model given by ``distill``.
+        training: how to train for ``distill`` and after pruning.
+        settings: of the model that ``distill`` names.
 
     Raises:
         UsageError: there is nothing to do, or the options conflict.
@@ -72,9 +89,8 @@ def compress(
     with drafted as draft, measured_cost() as cost:
         if format != "keras":
             converter.start()
-        candidate = train_smaller(
-            old, task, data, draft.state, options, training, settings, reporter
-        )
+        steps = train_smaller(old, task, data, draft.state, options, training, settings, reporter)
+        candidate = steps[-1]
         candidate.assets.save(draft.assets)
         with tempfile.TemporaryDirectory(prefix="aitk-compress-") as folder:
             stored = store(
@@ -103,19 +119,19 @@ def compress(
             measure_run(each, task, rows, resamples=options.resamples, reporter=reporter)
             for each in (old, new)
         )
+        # What is stored as Keras is the last step itself.
+        between = steps[1:-1] if format == "keras" else steps[1:]
+        table = _table(task, rows, steps, before, between, after, options, reporter)
         drop, comparison = compare_runs(task, before, after, resamples=options.resamples)
         verdict = _verdict(task, drop, f"{len(rows)} {split} rows")
-        missed = stored.missed or _missed(task, drop, options, stored.facts.get("max_drop"))
+        missed = stored.missed or _missed(task, drop, after, options, stored.facts.get("max_drop"))
         facts = {"verdict": verdict, **comparison, "split": split, **stored.facts}
         facts |= candidate.facts
         if options.prune:
             facts["gzip_bytes"] = gzip_size(new.model_path)
-        table = [
-            before.line("before", task.metric.name),
-            after.line("after", task.metric.name),
-        ]
         write_history(draft, candidate.history)
-        draft.finish(manifest | cost() | {"compression": facts | {"table": table}})
+        described = _signature(task, rows, after)
+        draft.finish(manifest | described | cost() | {"compression": facts | {"table": table}})
         written = load_run(draft.folder)
         evaluated = after.evaluated
         result = evaluated.result(
@@ -181,12 +197,21 @@ def _check(run: Run, task: Task, options: CompressOptions, settings: Mapping[str
             where=str(run.folder),
             hint=f"Use {' or '.join(known)}",
         )
-    if format == run.format and not (options.distill or options.prune_channels or options.prune):
+    if format == run.format and not trains(options):
         raise UsageError(
             "nothing to do",
             where=str(run.folder),
-            hint="Try --quantize int8, --prune-channels, --prune or --distill",
+            hint="Try --quantize int8, --prune-channels, --prune-heads, --prune or --distill",
         )
+    if options.prune_pattern != "any" and options.prune != PATTERN_SHARE:
+        raise UsageError(
+            f"{options.prune_pattern} is half of the weights",
+            where="--prune-pattern",
+            hint="Add --prune 0.5",
+        )
+    parts = [name for name in TRANSFORMER_PARTS if getattr(options, name)]
+    if options.distill_pruned and not (parts or options.prune or options.prune_channels):
+        raise UsageError("nothing is pruned", where="--distill-pruned")
     return format
 
 
@@ -203,17 +228,99 @@ def _verdict(task: Task, drop: Drop, rows: str) -> str:
     return f"no significant loss in {metric}: {interval}"
 
 
-def _missed(task: Task, drop: Drop, options: CompressOptions, default: float | None) -> str | None:
-    """The budget that the reported rows miss: a stated one by any loss, the default by a real one.
+def _table(
+    task: Task,
+    rows: Any,
+    steps: Sequence[Candidate],
+    before: Measured,
+    between: Sequence[Candidate],
+    after: Measured,
+    options: CompressOptions,
+    reporter: Reporter,
+) -> list[dict[str, Any]]:
+    """A line for the run as it was, for each step of training, and for the file that is written."""
+    metric = task.metric.name
+
+    def costs(candidate: Candidate) -> dict[str, Any]:
+        if "keras" not in sys.modules:  # starting it would take longer than all the rest
+            return {"parameters": before.run.manifest.get("parameters")}
+        model = load_keras(candidate.path)
+        inputs = one_row(task, candidate.assets, rows)
+        return {
+            "parameters": model.count_params(),
+            "multiply_adds": count_multiply_adds(model, inputs),
+        }
+
+    table = [before.line("before", metric, **(costs(steps[0]) if len(steps) > 1 else {}))]
+    for candidate in between:
+        reporter.note(f"measuring it {candidate.step}")
+        with tempfile.TemporaryDirectory(prefix="aitk-step-") as folder:
+            measured = measure_run(
+                _as_run(candidate, before.run, Path(folder)),
+                task,
+                rows,
+                resamples=options.resamples,
+                reporter=reporter,
+            )
+            gap = largest_difference(before, measured, task, rows)
+            line = measured.line(candidate.step, metric, **costs(candidate), difference=gap)
+            table.append(line)
+    gap = largest_difference(before, after, task, rows)
+    table.append(after.line("after", metric, **costs(steps[-1]), difference=gap))
+    if len(steps) == 1:  # the same network in another file
+        table[0] |= {name: table[1][name] for name in ("parameters", "multiply-adds")}
+    return table
+
+
+def _signature(task: Task, rows: Any, after: Measured) -> dict[str, Any]:
+    """What a LiteRT or ONNX file reads and gives, with the ranges that some rows have."""
+    examples = task.encode(rows[:COMPARED_ROWS], after.assets)
+    batch = task.collate(examples, after.assets)
+    outputs = after.predictor(batch.inputs)
+    arrays = dict(batch.inputs)
+    arrays |= outputs if isinstance(outputs, Mapping) else {ONLY_OUTPUT: outputs}
+    values = {
+        name: f"{np.min(array):.4g} to {np.max(array):.4g} in {len(examples)} rows"
+        for name, array in arrays.items()
+        if array.size
+    }
+    run = after.run
+    found = read_signature(run.model_path, format=run.format, values=values)
+    if found is None:
+        return {}
+    labels = list(getattr(after.assets, "labels", ()))
+    sizes = task.models[run.model].output_sizes(after.assets)
+    classes = {"classes": labels} if labels and sizes == {ONLY_OUTPUT: len(labels)} else {}
+    return {"signature": found.as_json() | classes}
+
+
+def _as_run(candidate: Candidate, old: Run, folder: Path) -> Run:
+    """A step as a run that is not kept."""
+    shutil.copyfile(candidate.path, folder / MODEL_FILES["keras"])
+    candidate.assets.save(folder / "assets")
+    changed = {"model": candidate.model, "settings": dict(candidate.settings), "format": "keras"}
+    return Run(folder, {**old.manifest, **changed})
+
+
+def _missed(
+    task: Task, drop: Drop, after: Measured, options: CompressOptions, default: float | None
+) -> str | None:
+    """The budgets that are missed: a stated loss by any, the default one by a real one.
 
     Args:
         default: the budget by which a scheme was chosen, where one was.
     """
+    missed = []
     lost = f"{task.metric.name} is worse by {drop.value:.4f}"
     if options.max_drop is not None:
-        over = drop.value > options.max_drop
-        return f"{lost}, more than --max-drop {options.max_drop:g}" if over else None
-    trained = options.distill or options.prune or options.prune_channels
-    if default is None or trained or not drop.sure or drop.value <= default:
-        return None
-    return f"{lost}, more than {default:.4g} (--max-drop changes this limit)"
+        if drop.value > options.max_drop:
+            missed.append(f"{lost}, more than --max-drop {options.max_drop:g}")
+    elif default is not None and not trains(options) and drop.sure and drop.value > default:
+        missed.append(f"{lost}, more than {default:.4g} (--max-drop sets another limit)")
+    size, taken_ms = after.run.model_bytes(), after.one.median_ms
+    if options.max_bytes is not None and size > options.max_bytes:
+        missed.append(f"it has {size:,} bytes, more than --max-bytes {options.max_bytes:,}")
+    if options.max_latency_ms is not None and taken_ms > options.max_latency_ms:
+        limit = f"--max-latency-ms {options.max_latency_ms:g}"
+        missed.append(f"a row takes {taken_ms:.3f} ms, more than {limit}")
+    return "; ".join(missed) or None

@@ -161,11 +161,39 @@ class CompressOptions:
     prune: float | None = option(
         None, "share of weights set to zero, smallest magnitude first", minimum=0.0, maximum=0.99
     )
+    prune_pattern: str = option(
+        "any", "which weights --prune sets to zero: any, or two of every four that follow each"
+        " other, for processors that skip them (then --prune 0.5)", choices=("any", "2:4"),
+    )  # fmt: skip
     prune_channels: float | None = option(
         None,
         "share of channels removed from each inner convolution, smallest filters first",
         minimum=0.0,
         maximum=0.99,
+    )
+    prune_heads: float | None = option(
+        None,
+        "share of the heads taken out of attention, least important first",
+        minimum=0.0,
+        maximum=0.99,
+    )
+    prune_units: float | None = option(
+        None,
+        "share of the units taken out of feed-forward layers, least important first",
+        minimum=0.0,
+        maximum=0.99,
+    )
+    prune_layers: float | None = option(
+        None,
+        "share of the transformer blocks taken out, one by one, the least missed first",
+        minimum=0.0,
+        maximum=0.99,
+    )
+    prune_vocabulary: bool = option(
+        False, "leave out the units of the vocabulary that no training row holds"
+    )
+    distill_pruned: bool = option(
+        False, "a pruned model that is trained on also learns from the run's outputs"
     )
     distill: str | None = option(None, "train this smaller model on the outputs of the run")
     max_drop: float | None = option(
@@ -174,8 +202,18 @@ class CompressOptions:
         " 0.01, or 1% of a metric such as perplexity",
         minimum=0.0,
     )
+    max_bytes: int | None = option(
+        None, "largest size of the model's file that is accepted (exit 7)", minimum=1
+    )
+    max_latency_ms: float | None = option(
+        None, "longest median time of one row that is accepted (exit 7)", minimum=0.0
+    )
     split: str = option("test", "split to measure the loss on", choices=("validation", "test"))
-    calibration_rows: int = option(256, "training rows for int8 calibration", minimum=1)
+    calibration_rows: int = option(
+        256,
+        "training rows for int8 calibration and for the importance of heads and units",
+        minimum=1,
+    )
     resamples: int = option(1000, "bootstrap resamples for confidence intervals", minimum=0)
 
 

@@ -28,6 +28,7 @@ from aitk.core.contract.task import Evaluation, Task
 from aitk.core.inference.prediction import measure_rows
 from aitk.core.inference.predictors import Predictor
 from aitk.core.metrics.statistics import measure_drop
+from aitk.core.training.batches import drawn
 from aitk.stages.options import CompressOptions
 from aitk.stages.shrink import Candidate
 
@@ -81,7 +82,7 @@ def store(
         _move(converted.folder, target)
         return Stored({"scheme": converted.scheme, "arithmetic": converted.arithmetic})
     split = data.held_out("validation")
-    rows = _drawn(data.rows(split), CHOOSING_ROWS)
+    rows = drawn(data.rows(split), CHOOSING_ROWS)
 
     def scored(predictor: Predictor) -> Evaluation:
         measured = measure_rows(
@@ -159,7 +160,7 @@ class _Converting:
         return self.folder / f"stored-{scheme}"
 
     def _calibration(self) -> Iterator[dict[str, np.ndarray]]:
-        rows = _drawn(self.data.rows("train"), self.options.calibration_rows)
+        rows = drawn(self.data.rows("train"), self.options.calibration_rows)
         return calibration_batches(rows, self.task, self.candidate.assets)
 
 
@@ -231,27 +232,6 @@ def _attempts(
         else:
             reporter.note(lost)
         yield Attempt(made.scheme, made.arithmetic, run.model_bytes(), drop)
-
-
-def _drawn(rows: Any, most: int) -> Sequence[Mapping[str, Any]]:
-    """A fixed random sample of at most so many rows, in order."""
-    if len(rows) <= most:
-        return rows
-    return _Picked(rows, np.sort(np.random.default_rng(0).permutation(len(rows))[:most]))
-
-
-class _Picked(Sequence[Mapping[str, Any]]):
-    """Some rows of a sequence, read lazily."""
-
-    def __init__(self, rows: Any, places: np.ndarray):
-        self._rows, self._places = rows, places
-
-    def __len__(self) -> int:
-        return len(self._places)
-
-    def __getitem__(self, index: Any) -> Any:
-        places = self._places[index]
-        return self._rows.take(places) if isinstance(index, slice) else self._rows[int(places)]
 
 
 def _move(source: Path, target: Path) -> None:

@@ -239,3 +239,50 @@ def test_data_that_changed_or_went_is_told(run, tmp_path):
         (copy / "run.json").write_text(json.dumps(broken))
         with pytest.raises(ArtifactError, match=said):
             small(copy, tmp_path / "out", quantize="int8")
+
+
+@pytest.fixture(scope="module")
+def attentive(good_or_bad, tmp_path_factory):
+    """A tiny transformer on the same rows."""
+    from aitk.core.artifacts.data import load_data
+    from aitk.registry import load_task
+    from aitk.stages.train_run import train_run
+
+    folder = tmp_path_factory.mktemp("transformer")
+    train_run(
+        load_task("nlp.classify"),
+        load_data(good_or_bad),
+        folder / "run",
+        options=resolve(TrainingOptions, {"model": "transformer", "epochs": 1}),
+        settings={"size": "tiny", "vocabulary_size": 300, "max_length": 8},
+        reporter=Silent(),
+    )
+    return folder / "run"
+
+
+def test_a_transformer_loses_heads_and_units(attentive, tmp_path):
+    outcome = small(
+        attentive, tmp_path / "small", prune_heads=0.5, prune_units=0.5, distill_pruned=True,
+        quantize="dynamic", max_bytes=10, max_latency_ms=1e-6, training={"epochs": 1},
+    )  # fmt: skip
+    before, pruned, after = outcome.table
+    assert pruned["run"] == "transformer pruned"
+    assert pruned["parameters"] == after["parameters"] < before["parameters"]
+    assert after["multiply-adds"] < 0.7 * before["multiply-adds"]
+    assert after["MB"] < pruned["MB"] < before["MB"]
+    assert after["largest difference"] > 0
+    assert outcome.facts["heads_removed"] == 2
+    signature = load_run(tmp_path / "small").manifest["signature"]
+    assert [each["name"] for each in signature["inputs"]] == ["padding_mask", "token_ids"]
+    assert signature["outputs"][0]["shape"] == "(any, 2)" and signature["classes"] == ["0", "1"]
+    assert "token_ids" in (tmp_path / "small" / "README.md").read_text()
+    assert "--max-bytes 10" in outcome.missed and "--max-latency-ms" in outcome.missed
+    load_run(tmp_path / "small")
+
+
+def test_half_of_every_four_weights_are_zero(attentive, tmp_path):
+    small(attentive, tmp_path / "sparse", prune=0.5, prune_pattern="2:4", training={"epochs": 1})
+    model = load_keras(load_run(tmp_path / "sparse").model_path)
+    kernel = model.get_layer("backbone").get_layer("layer_0_dense_in").get_weights()[0]
+    zeros = (kernel.reshape(-1, 4, kernel.shape[1]) == 0).sum(axis=1)
+    assert zeros.min() >= 2

@@ -21,6 +21,23 @@ Bundle = Annotated[
         rich_help_panel=OUTPUT,
     ),
 ]
+Search = Annotated[
+    bool,
+    typer.Option(
+        "--search",
+        help="try combinations of pruning and number formats, and show the Pareto front",
+        rich_help_panel=OUTPUT,
+    ),
+]
+Trials = Annotated[
+    int,
+    typer.Option(
+        "--trials",
+        min=1,
+        help="combinations of pruning steps that --search trains",
+        rich_help_panel=OUTPUT,
+    ),
+]
 
 
 def compress(
@@ -34,6 +51,8 @@ def compress(
     overwrite: Overwrite = False,
     resume: Resume = False,
     bundle: Bundle = False,
+    search: Search = False,
+    trials: Trials = 12,
 ) -> Outcome:
     """Make a run smaller and faster, and measure the cost in quality.
 
@@ -48,6 +67,23 @@ def compress(
     """
     import aitk
 
+    if search:
+        if bundle or resume or overwrite:
+            raise UsageError(
+                "goes without --bundle, --resume and --overwrite",
+                where="--search",
+                hint="Repeat it: what is in --out is not made again",
+            )
+        return aitk.search(
+            run,
+            out=out,
+            trials=trials,
+            settings=settings,
+            domain=domain,
+            progress=reporter,
+            **as_dict(options),
+            **as_dict(training),
+        )
     if bundle:
         if resume:
             raise UsageError("a bundle cannot be resumed", where="--resume")

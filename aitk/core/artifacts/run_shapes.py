@@ -33,6 +33,7 @@ MANIFEST = {
     "peak_memory_mb?": float | None,
     "packages?": dict,
     "compression?": {"table": [dict]},
+    "signature?": {"inputs": [dict], "outputs": [dict], "classes?": [str]},
     "updates?": [
         {
             "inputs": [str],

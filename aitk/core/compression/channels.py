@@ -13,7 +13,7 @@ different layers have no common scale.
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -31,17 +31,17 @@ LEAST = 8
 
 @dataclass(frozen=True)
 class Inner:
-    """A convolution whose channels end inside the network.
+    """A layer whose channels end inside of the network.
 
     Attributes:
-        path: names of the models that contain it and its own, joined by ``/``.
-        convolution: the layer to prune.
-        followers: channel-wise layers on the path.
-        readers: convolutions and dense layers at the end of the path.
+        path: names of the models it lies in and its own, joined by ``/``.
+        layer: the convolution whose filters may go, or the dense layer whose units may.
+        followers: layers on the way that treat each channel by itself.
+        readers: convolutions and dense layers at the end of the way.
     """
 
     path: str
-    convolution: Any
+    layer: Any
     followers: tuple[Any, ...]
     readers: tuple[Any, ...]
 
@@ -67,12 +67,10 @@ def prune_channels(model: keras.Model, *, share: float) -> tuple[keras.Model, in
             where="--prune-channels",
             hint="Try --prune, which sets single weights to zero",
         )
-    kept = {
-        inner.path: smallest_removed(_kernel(inner.convolution), share=share) for inner in found
-    }
-    removed = sum(inner.convolution.filters - len(kept[inner.path]) for inner in found)
+    kept = {inner.path: smallest_removed(_kernel(inner.layer), share=share) for inner in found}
+    removed = sum(inner.layer.filters - len(kept[inner.path]) for inner in found)
     if not removed:
-        widest = max(inner.convolution.filters for inner in found)
+        widest = max(inner.layer.filters for inner in found)
         raise UsageError(
             f"a share of {share:g} removes no channel of convolutions with at most {widest}, of"
             f" which {LEAST} are kept",
@@ -100,11 +98,11 @@ def narrowed_like(model: keras.Model, pattern: keras.Model) -> keras.Model:
         model: built from the same settings as the original of ``pattern``, with its own outputs.
         pattern: the pruned model, whose convolutions of the same names give the widths.
     """
-    filters = {inner.path: inner.convolution.filters for inner in inner_channels(pattern)}
+    filters = {inner.path: inner.layer.filters for inner in inner_channels(pattern)}
     kept = {
         inner.path: np.arange(filters[inner.path])
         for inner in inner_channels(model)
-        if filters.get(inner.path, inner.convolution.filters) < inner.convolution.filters
+        if filters.get(inner.path, inner.layer.filters) < inner.layer.filters
     }
     return without_channels(model, kept) if kept else model
 
@@ -113,14 +111,14 @@ def without_channels(model: keras.Model, kept: Mapping[str, np.ndarray]) -> kera
     """Rebuild the network with fewer channels and otherwise equal weights.
 
     Args:
-        kept: path of a convolution, from ``inner_channels`` -> numbers of the channels to keep.
-
+        kept: path of a convolution or a dense layer, as ``inner_channels`` and ``inner_units``
+            tell it -> numbers of the channels that stay.
     """
     outputs: dict[int, np.ndarray] = {}
     inputs: dict[int, np.ndarray] = {}
-    for inner in inner_channels(model):
+    for inner in (*inner_channels(model), *inner_units(model)):
         if inner.path in kept:
-            for layer in (inner.convolution, *inner.followers):
+            for layer in (inner.layer, *inner.followers):
                 outputs[id(layer)] = kept[inner.path]
             for layer in (*inner.followers, *inner.readers):
                 inputs[id(layer)] = kept[inner.path]
@@ -130,7 +128,22 @@ def without_channels(model: keras.Model, kept: Mapping[str, np.ndarray]) -> kera
 
 
 def inner_channels(model: keras.Model) -> list[Inner]:
-    """Every convolution whose channels end inside the network, in layer order."""
+    """Every convolution whose channels end inside of the network, in the order of its layers."""
+    return _inner(model, _prunable)
+
+
+def inner_units(model: keras.Model) -> list[Inner]:
+    """The same of dense layers that only dense layers read: feed-forward parts."""
+    import keras
+
+    return [
+        inner
+        for inner in _inner(model, _has_units)
+        if all(type(reader) is keras.layers.Dense for reader in inner.readers)
+    ]
+
+
+def _inner(model: keras.Model, suits: Callable[[Any], bool]) -> list[Inner]:
     graphs = list(_graphs(model, ""))
     uses: Counter[int] = Counter()
     for graph in graphs:
@@ -138,7 +151,7 @@ def inner_channels(model: keras.Model) -> list[Inner]:
     found = []
     for graph in graphs:
         for name, layer in graph.operations.items():
-            if _prunable(layer) and uses[id(layer)] == 1:
+            if suits(layer) and uses[id(layer)] == 1:
                 ways = _ways_from(name, graph, uses)
                 if ways is not None:
                     found.append(Inner(f"{graph.prefix}{name}", layer, *ways))
@@ -237,6 +250,12 @@ def _prunable(layer: Any) -> bool:
     )
 
 
+def _has_units(layer: Any) -> bool:
+    import keras
+
+    return type(layer) is keras.layers.Dense and layer.activation in _elementwise()
+
+
 def _mixes_channels(layer: Any) -> bool:
     """Whether each output reads all input channels, along the last but one axis of a kernel."""
     import keras
@@ -316,8 +335,8 @@ def _rebuilt(model: Any, outputs: Mapping[int, np.ndarray], copies: dict[int, An
         if _is_open(layer):
             return _rebuilt(layer, outputs, copies)
         config = layer.get_config()
-        if id(layer) in outputs and "filters" in config:
-            config["filters"] = len(outputs[id(layer)])
+        for size in {"filters", "units"} & config.keys() if id(layer) in outputs else ():
+            config[size] = len(outputs[id(layer)])
         made = type(layer).from_config(config)
         made.name = layer.name  # some Keras Hub layers extend it
         return made

@@ -245,6 +245,24 @@ class Bundled(Protocol):
 
 
 @runtime_checkable
+class PrunesVocabulary(Protocol):
+    """A task whose models have a table with a row for each unit of a vocabulary."""
+
+    @abstractmethod
+    def prune_vocabulary(
+        self, assets: Any, rows: Sequence[Mapping[str, Any]]
+    ) -> tuple[Any, int, np.ndarray]:
+        """The assets without the units that no row holds.
+
+        Returns:
+            They, how many units there were, and the old numbers of those that stay, in order.
+
+        Raises:
+            UsageError: this vocabulary cannot be pruned.
+        """
+
+
+@runtime_checkable
 class Generative(Protocol):
     """A task whose predictions need several calls of the model (decoding, tiles, chunks)."""
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from aitk.core.artifacts.opening import open_assets, open_model
 from aitk.core.artifacts.run import Run
@@ -18,6 +21,8 @@ BATCH = 32
 #: Rows for timing: enough batches to cover all lengths.
 TIMED_ROWS = 640
 TIMED_ROWS_OF_FIXED_LENGTH = 64
+#: Rows whose outputs are compared number by number.
+COMPARED_ROWS = 32
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,12 +36,27 @@ class Measured:
     one: Latency
     batch: Latency
 
-    def line(self, name: str, metric: str) -> dict[str, Any]:
-        """Its line in the table."""
+    def line(
+        self,
+        name: str,
+        metric: str,
+        *,
+        parameters: int | None = None,
+        multiply_adds: int | None = None,
+        difference: float | None = None,
+    ) -> dict[str, Any]:
+        """Its line of the table.
+
+        Args:
+            multiply_adds: of one row.
+            difference: see ``largest_difference``.
+        """
         score = self.evaluated.evaluation.metrics[metric]
         return {
             "run": name,
             "MB": round(self.run.model_bytes() / 1e6, 3),
+            "parameters": parameters,
+            "multiply-adds": multiply_adds,
             metric: round(score.value, 4),
             "low": score.low,
             "high": score.high,
@@ -44,6 +64,7 @@ class Measured:
             "1 row, p95": round(self.one.p95_ms, 3),
             f"{BATCH} rows, ms": round(self.batch.median_ms, 3),
             f"{BATCH} rows, p95": round(self.batch.p95_ms, 3),
+            "largest difference": None if difference is None else float(f"{difference:.3g}"),
         }
 
 
@@ -72,6 +93,32 @@ def _latency(predictor: Predictor, task: Task, assets: Any, rows: Any, *, size: 
         for start in range(0, max(1, len(examples) - size + 1), max(size, len(examples) // 100))
     ]
     return measure_latency(predictor, batches)
+
+
+def largest_difference(before: Measured, after: Measured, task: Task, rows: Any) -> float | None:
+    """By how much any output for some rows differs at most; None where outputs have other shapes.
+
+    Args:
+        rows: of which the first ``COMPARED_ROWS`` are taken.
+    """
+    found = []
+    for side in (before, after):
+        examples = task.encode(rows[:COMPARED_ROWS], side.assets)
+        outputs = side.predictor(task.collate(examples, side.assets).inputs)
+        found.append(outputs if isinstance(outputs, Mapping) else {"": outputs})
+    old, new = found
+    if old.keys() != new.keys() or any(old[name].shape != new[name].shape for name in old):
+        return None
+    gaps = [np.abs(np.asarray(old[name]) - np.asarray(new[name])) for name in old]
+    gaps = [gap[np.isfinite(gap)] for gap in gaps]  # both may be minus infinity
+    return float(max((gap.max() for gap in gaps if gap.size), default=0.0))
+
+
+def one_row(task: Task, assets: Any, rows: Any) -> dict[str, np.ndarray]:
+    """The inputs of one row of median length."""
+    examples = task.encode(rows[:TIMED_ROWS_OF_FIXED_LENGTH], assets)
+    examples.sort(key=task.length)
+    return task.collate([examples[len(examples) // 2]], assets).inputs
 
 
 def compare_runs(

@@ -35,6 +35,7 @@ def model_card(
         ["## How to use it", "```", *describe_use(manifest, name), "```"],
         ["## Scores", *_scores(metrics, manifest.get("main_metric", ""))],
         *([["## Before and after", *_compression(manifest)]] if "compression" in manifest else []),
+        *([["## The model file", *_signature(manifest)]] if "signature" in manifest else []),
         ["## Data", *_data(manifest)],
         ["## How it was made", *_making(manifest)],
         ["## Limits", *_limits(manifest, metrics)],
@@ -92,6 +93,17 @@ def _compression(manifest: Mapping[str, Any]) -> list[str]:
         chosen_on = _inline(compression.get("chosen_on"))
         lines += ["", f"Number formats, tried in this order on {chosen_on}:", "", *_table(tried)]
     return lines
+
+
+def _signature(manifest: Mapping[str, Any]) -> list[str]:
+    """What the file reads and gives, for whoever runs it without aitk."""
+    signature = manifest["signature"]
+    lines: list[str] = []
+    for side in ("inputs", "outputs"):
+        lines += [f"{side.capitalize()}:", "", *_table(signature[side]), ""]
+    if labels := signature.get("classes"):
+        lines.append(f"The last axis of the output has a logit for each class: {_listed(labels)}.")
+    return lines if lines[-1] else lines[:-1]
 
 
 def _table(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -176,3 +176,24 @@ def take_rows(rows: Sequence[Mapping[str, Any]], indices: Iterable[int]) -> list
 
 def _bytes_of(example: Example) -> int:
     return EXAMPLE_BYTES + sum(array.nbytes for array in example.inputs.values())
+
+
+def drawn(rows: Any, most: int) -> Sequence[Mapping[str, Any]]:
+    """At most so many rows, drawn at random but always the same, in their order."""
+    if len(rows) <= most:
+        return rows
+    return _Picked(rows, np.sort(np.random.default_rng(0).permutation(len(rows))[:most]))
+
+
+class _Picked(Sequence[Mapping[str, Any]]):
+    """Some rows of a sequence, read when they are asked for."""
+
+    def __init__(self, rows: Any, places: np.ndarray):
+        self._rows, self._places = rows, places
+
+    def __len__(self) -> int:
+        return len(self._places)
+
+    def __getitem__(self, index: Any) -> Any:
+        places = self._places[index]
+        return self._rows.take(places) if isinstance(index, slice) else self._rows[int(places)]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aitk.core.compression.prune import MagnitudePruner
+from aitk.core.compression.prune import MagnitudePruner, PatternPruner
 from aitk.core.contract.errors import ArtifactError, Interrupted, TrainingError
 from aitk.core.contract.model_spec import BACKBONE
 from aitk.core.contract.progress import Reporter
@@ -56,7 +56,7 @@ def train(
     reporter: Reporter,
     loss: Any,
     add_soft_targets: Callable[[Batch], Batch] | None = None,
-    pruner: MagnitudePruner | None = None,
+    pruner: MagnitudePruner | PatternPruner | None = None,
     events: Path | None = None,
     on_epoch: OnEpoch | None = None,
 ) -> Trained:
@@ -137,7 +137,7 @@ class _Loop:
         reporter: Reporter,
         loss: Any,
         add_soft_targets: Callable[[Batch], Batch] | None,
-        pruner: MagnitudePruner | None,
+        pruner: MagnitudePruner | PatternPruner | None,
         events: Path | None,
         on_epoch: OnEpoch | None,
     ):

@@ -95,19 +95,23 @@ class SelfAttention(keras.layers.Layer):
     Made of plain dense layers, so that adapters, quantisation and converters need no special case.
 
     Args:
-        heads: number of attention heads.
+        heads: how many there are.
+        head_size: features of each; by default the input's are divided among them.
     """
 
-    def __init__(self, heads: int, **kwargs: Any):
+    def __init__(self, heads: int, head_size: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
-        self.heads = heads
+        self.heads, self.head_size = heads, head_size
 
     def build(self, sequence_shape: Shape, padding_mask_shape: Shape | None = None) -> None:
         hidden = sequence_shape[-1]
-        for part in ("query", "key", "value", "output"):
-            dense = _dense(hidden, part, dtype=self.dtype_policy)
+        inner = self.heads * (self.head_size or hidden // self.heads)
+        for part in ("query", "key", "value"):
+            dense = _dense(inner, part, dtype=self.dtype_policy)
             dense.build(sequence_shape)
             setattr(self, f"{part}_dense", dense)
+        self.output_dense = _dense(hidden, "output", dtype=self.dtype_policy)
+        self.output_dense.build((*sequence_shape[:-1], inner))
 
     def call(self, sequence: Tensor, padding_mask: Tensor) -> Tensor:
         # (batch, length, hidden) -> the same shape
@@ -119,7 +123,8 @@ class SelfAttention(keras.layers.Layer):
         scores = ops.cast(scores, "float32") + _penalty(padding_mask)
         weights = ops.cast(ops.softmax(scores, axis=-1), value.dtype)
         mixed = ops.einsum("bhqk,bkhd->bqhd", weights, value)
-        return self.output_dense(ops.reshape(mixed, ops.shape(sequence)))
+        inner = value.shape[-1] * self.heads
+        return self.output_dense(ops.reshape(mixed, (-1, ops.shape(sequence)[1], inner)))
 
     def _split(self, x: Tensor) -> Tensor:
         # (batch, length, hidden) -> (batch, length, heads, hidden / heads)
@@ -131,7 +136,7 @@ class SelfAttention(keras.layers.Layer):
         return sequence_shape
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"heads": self.heads}
+        return super().get_config() | {"heads": self.heads, "head_size": self.head_size}
 
 
 def _penalty(padding_mask: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -143,6 +144,17 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
         linear = linear_baseline(train, assets.labels)
         if linear is not None:
             yield linear
+
+    def prune_vocabulary(
+        self, assets: TextAssets, rows: Sequence[Mapping[str, Any]]
+    ) -> tuple[TextAssets, int, np.ndarray]:
+        """See ``PrunesVocabulary``."""
+        from aitk.nlp.features.vocabulary_pruning import prune_tokenizer
+
+        texts = (text for row in rows for text in (row["text"], row.get("pair")) if text)
+        tokenizer, kept = prune_tokenizer(assets.tokenizer, texts, assets.max_length)
+        pruned = dataclasses.replace(assets, tokenizer=tokenizer)
+        return pruned, assets.tokenizer.vocabulary_size, kept
 
     def bundle(self, assets: TextAssets, reading: ClassifyReading) -> BundleParts:
         """See ``Bundled``."""

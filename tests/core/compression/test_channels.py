@@ -64,14 +64,14 @@ def test_a_network_without_channels_is_that_with_their_filters_at_zero(tmp_path)
     narrow, removed = prune_channels(model, share=0.5)
     np.testing.assert_array_equal(np.asarray(model(numbers())), before)
     assert removed == 8 + 10 + 4
-    widths = {inner.path: inner.convolution.filters for inner in inner_channels(narrow)}
+    widths = {inner.path: inner.layer.filters for inner in inner_channels(narrow)}
     assert widths == {"over": 8, "backbone/widen": 10, "backbone/narrow": 8}
 
     for path, inner in found.items():
-        kernel = inner.convolution.get_weights()[0]
+        kernel = inner.layer.get_weights()[0]
         kept = smallest_removed(kernel, share=0.5)
         gone = np.setdiff1d(np.arange(kernel.shape[-1]), kept)
-        for layer in (inner.convolution, *inner.followers):
+        for layer in (inner.layer, *inner.followers):
             values = layer.get_weights()
             for value in values:
                 if layer.name == "each" and value.ndim > 1:

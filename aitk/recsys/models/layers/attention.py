@@ -112,17 +112,27 @@ class PositionsFromEnd(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("aitk.recsys")
 class HistoryAttention(keras.layers.Layer):
-    """Multi-head self-attention over a history (Vaswani et al. 2017, section 3.2)."""
+    """Multi-head attention of a history to itself (Vaswani et al. 2017, section 3.2).
 
-    def __init__(self, heads: int, *, causal: bool, **kwargs: Any):
+    Args:
+        heads: how many there are.
+        causal: an item sees those before it alone.
+        head_size: features of each head; by default the input's are divided among them.
+    """
+
+    def __init__(self, heads: int, *, causal: bool, head_size: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
-        self.heads, self.causal = heads, causal
+        self.heads, self.causal, self.head_size = heads, causal, head_size
 
     def build(self, sequence_shape: Shape, history_shape: Shape) -> None:
-        for part in ("query", "key", "value", "output"):
-            dense = _dense(sequence_shape[-1], part, dtype=self.dtype_policy)
+        hidden = sequence_shape[-1]
+        inner = self.heads * (self.head_size or hidden // self.heads)
+        for part in ("query", "key", "value"):
+            dense = _dense(inner, part, dtype=self.dtype_policy)
             dense.build(sequence_shape)
             setattr(self, f"{part}_dense", dense)
+        self.output_dense = _dense(hidden, "output", dtype=self.dtype_policy)
+        self.output_dense.build((*sequence_shape[:-1], inner))
 
     def call(self, sequence: Tensor, history: Tensor) -> Tensor:
         # (batch, length, hidden), (batch, length) -> (batch, length, hidden)
@@ -133,7 +143,8 @@ class HistoryAttention(keras.layers.Layer):
         scores = ops.einsum("bqhd,bkhd->bhqk", query, key)  # (batch, heads, length, length)
         weights = ops.softmax(ops.cast(scores, "float32") + self._penalty(history), axis=-1)
         mixed = ops.einsum("bhqk,bkhd->bqhd", ops.cast(weights, value.dtype), value)
-        return self.output_dense(ops.reshape(mixed, ops.shape(sequence)))
+        inner = value.shape[-1] * self.heads
+        return self.output_dense(ops.reshape(mixed, (-1, ops.shape(sequence)[1], inner)))
 
     def _split(self, x: Tensor) -> Tensor:
         # (batch, length, hidden) -> (batch, length, heads, hidden / heads)
@@ -152,7 +163,8 @@ class HistoryAttention(keras.layers.Layer):
         return sequence_shape
 
     def get_config(self) -> dict[str, Any]:
-        return super().get_config() | {"heads": self.heads, "causal": self.causal}
+        own = {"heads": self.heads, "causal": self.causal, "head_size": self.head_size}
+        return super().get_config() | own
 
 
 def _dense(units: int, name: str, **kwargs: Any) -> keras.layers.Dense:

@@ -1,0 +1,57 @@
+"""The page of a search among compressed models: the front, what was tried, what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from markupsafe import Markup
+
+from aitk.core.reporting.charts import Frame, number, svg
+from aitk.core.reporting.page import Page
+
+
+def pareto_report(
+    points: Sequence[Mapping[str, Any]], path: Path, *, name: str, metric: str, verdict: str
+) -> None:
+    """Write the page.
+
+    Args:
+        points: ``MB``, ``drop``, ``ms`` and ``front`` (bool) of each, and what else its line shows.
+        verdict: which point to take, in a sentence.
+    """
+    page = Page(name, "compressed models compared")
+    page.text(verdict)
+    front = [point for point in points if point["front"]]
+    for size, words in (("MB", "MB"), ("ms", "milliseconds for one row")):
+        page.heading(f"{metric} lost against {words}", level=3)
+        page.figure(scatter_chart(points, size, x_label=words, y_label=f"{metric} lost"))
+    page.table(front, caption="the Pareto front, on validation rows")
+    page.table(
+        [point for point in points if not point["front"]],
+        caption="the others",
+        folded="what another point beats in everything",
+    )
+    page.write(path)
+
+
+def scatter_chart(
+    points: Sequence[Mapping[str, Any]], x: str, *, x_label: str, y_label: str
+) -> Markup:
+    """Draw every point, the front joined by a line, the knee point larger."""
+    frame = Frame([point[x] for point in points], [point["drop"] for point in points])
+    body = [frame.axes(x_label, y_label)]
+    front = sorted((point[x], point["drop"]) for point in points if point["front"])
+    path = " ".join(f"{frame.x(at):.1f},{frame.y(lost):.1f}" for at, lost in front)
+    body.append(Markup('<polyline class="line s1" points="{}"/>').format(path))
+    for point in points:
+        colour = "s1" if point["front"] else "s2"
+        words = f"{point['point']}: {number(point['drop'])} at {number(point[x])}"
+        body.append(
+            Markup('<circle class="dot {}" cx="{:.1f}" cy="{:.1f}" r="{}">').format(
+                colour, frame.x(point[x]), frame.y(point["drop"]), 7 if point["knee"] else 3
+            )
+            + Markup("<title>{}</title></circle>").format(words)
+        )
+    return svg(body, f"{y_label} over {x_label}")
