@@ -241,7 +241,7 @@ def test_channels_taken_out_change_nothing_where_nobody_read_them(name, inside):
     assert inside <= {inner.path for inner in found}
     narrow, removed = prune_channels(model, share=0.25)
     before = logits(model, batch(pad_to=31))
-    kernels = [inner.convolution.get_weights()[0] for inner in found]
+    kernels = [inner.layer.get_weights()[0] for inner in found]
     for inner, kernel in zip(found, kernels, strict=True):
         gone = np.setdiff1d(np.arange(kernel.shape[-1]), smallest_removed(kernel, share=0.25))
         removed -= len(gone)

@@ -79,17 +79,17 @@ def test_a_pruned_network_equals_the_full_one_with_channels_at_zero(name):
     assert INSIDE[name] <= {inner.path for inner in found}
     narrow, removed = prune_channels(model, share=0.4)
     assert narrow.count_params() < model.count_params()
-    left = {inner.path: inner.convolution for inner in inner_channels(narrow)}
+    left = {inner.path: inner.layer for inner in inner_channels(narrow)}
     gone_of_all = 0
     for inner in found:
-        norms = np.abs(inner.convolution.get_weights()[0]).sum(axis=(0, 1, 2))
+        norms = np.abs(inner.layer.get_weights()[0]).sum(axis=(0, 1, 2))
         gone = np.argsort(norms, kind="stable")[: len(norms) - left[inner.path].filters]
         gone_of_all += len(gone)
-        for layer in (inner.convolution, *inner.followers):
+        for layer in (inner.layer, *inner.followers):
             # All activations here are 0 at 0: a channel without filter, scale and offset is 0.
             values = layer.get_weights()
             for value in values:
-                each = value.ndim > 1 and layer is not inner.convolution  # (3, 3, channels, 1)
+                each = value.ndim > 1 and layer is not inner.layer  # (3, 3, channels, 1)
                 value[(..., gone, slice(None)) if each else (..., gone)] = 0
             layer.set_weights(values)
     assert gone_of_all == removed > 0
