@@ -45,7 +45,10 @@ def compare(run: str, source: str, folder: Path) -> bool:
     python = folder / "venv" / "bin" / "python"
     call([python, "-m", "pip", "install", "-q", "-r", bundle / "requirements.txt"])
     told = call([python, bundle / "predict.py", source, "--out", bare, "--time"])
-    found, wanted = ([json.loads(line) for line in open(path)] for path in (bare, due))
+    found, wanted = (
+        [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+        for path in (bare, due)
+    )
     gaps = [
         max(differences({key: own[key] for key in own if key in other}, other), default=0.0)
         for own, other in zip(found, wanted, strict=True)

@@ -165,7 +165,7 @@ def _proposals(
     study = optuna.create_study(
         directions=["minimize"] * 3, sampler=optuna.samplers.TPESampler(seed=seed)
     )
-    distributions = {
+    distributions: dict[str, optuna.distributions.BaseDistribution] = {
         name: optuna.distributions.CategoricalDistribution(list(values))
         for name, values in space.items()
     }

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,16 +47,17 @@ def _products(operation: Any) -> int | None:
         *("Conv2D", "Conv3D", "DepthwiseConv2dNative", "Conv2DBackpropInput"),
     ):
         return 0
-    shapes = [tensor.shape.as_list() if tensor.shape.rank is not None else None
-              for tensor in (*operation.inputs, *operation.outputs)]  # fmt: skip
+    shapes: list[Any] = [
+        tensor.shape.as_list() if tensor.shape.rank is not None else [None]
+        for tensor in (*operation.inputs, *operation.outputs)
+    ]
     if kind == "Conv2DBackpropInput":  # sizes, kernel, input
-        kernel, given = shapes[1], shapes[2]
-        return _whole([*(given or [None]), *(kernel or [None])[:3]])
-    if any(shape is None or None in shape for shape in shapes):
+        return _whole([*shapes[2], *shapes[1][:3]])
+    if any(None in shape for shape in shapes):
         return None
     first, second, out = shapes[0], shapes[1], shapes[-1]
     if kind == "Einsum":
-        left, right = re.split(r"->", operation.get_attr("equation").decode())[0].split(",")
+        left, right = operation.get_attr("equation").decode().partition("->")[0].split(",")
         sizes = dict(zip(left, first, strict=True)) | dict(zip(right, second, strict=True))
         return math.prod(sizes.values())
     if kind.startswith("Conv"):

@@ -40,4 +40,4 @@ def knee_point(costs: np.ndarray) -> int:
 def within(costs: np.ndarray, limits: Sequence[float | None]) -> np.ndarray:
     """(points,) bool: which points keep every limit; None is no limit."""
     bounds = np.array([np.inf if limit is None else limit for limit in limits])
-    return (costs <= bounds).all(axis=1)
+    return np.all(costs <= bounds, axis=1)

@@ -7,6 +7,7 @@ one first without which the loss rises least (Peer et al. 2022, "Greedy-layer pr
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -135,7 +136,8 @@ def _without_layers(
             where="--prune-layers",
             hint="Only models made of whole blocks lose layers; try --prune-heads, --prune-units",
         )
-    left, gone = list(blocks), []
+    left = list(blocks)
+    gone: list[Any] = []
     for _ in range(count):
         losses = []
         for block in left:
@@ -190,8 +192,7 @@ def _without_heads(
     }  # fmt: skip
     copies: dict[int, Any] = {}
     replaced: dict[int, Callable[[Any], Any]] = {
-        key: (lambda layer, places=places: _with_heads(layer, places))
-        for key, places in fewer.items()
+        key: (functools.partial(_with_heads, places=places)) for key, places in fewer.items()
     }
     weights = {
         id(layer): _head_weights(layer, fewer[id(layer)])
@@ -254,7 +255,7 @@ def _without_units(
     replaced: dict[int, Callable[[Any], Any]] = {}
     weights = {}
     for layer, places in zip(blocks, in_blocks, strict=True):
-        replaced[id(layer)] = lambda layer, places=places: _changed(layer, width=len(places))
+        replaced[id(layer)] = functools.partial(_changed, width=len(places))
         weights[id(layer)] = _unit_weights(layer, places)
     return (_rebuilt(model, replaced, {}, weights) if blocks else model), count
 
