@@ -45,14 +45,14 @@ def importances(
     """
     import tensorflow as tf
 
-    model.compile(loss=loss)
+    judge = _judge(model, loss)
     kernels = [kernel for group in groups for kernel in group.kernels]
 
     @tf.function(reduce_retracing=True, autograph=False)
     def products(inputs: Any, targets: Any, weights: Any) -> list[Any]:
         with tf.GradientTape() as tape:
             outputs = model(inputs, training=False)
-            value = model.compute_loss(inputs, targets, outputs, weights, training=False)
+            value = judge.compute_loss(inputs, targets, outputs, weights, training=False)
         gradients = tape.gradient(value, [kernel.value for kernel in kernels])
         # A sum over all outputs: what a mask over each input would do to the loss.
         return [
@@ -73,12 +73,22 @@ def importances(
 
 def mean_loss(model: keras.Model, loss: Any, batches: Iterable[Batch]) -> float:
     """The mean of the loss over batches, computed eagerly: layers may have been exchanged."""
-    model.compile(loss=loss, run_eagerly=True)
+    judge = _judge(model, loss)
     values = []
     for batch in batches:
         outputs = model(batch.inputs, training=False)
-        value = model.compute_loss(
+        value = judge.compute_loss(
             batch.inputs, batch.targets, outputs, batch.weights, training=False
         )
         values.append(float(value))
     return float(np.mean(values))
+
+
+def _judge(model: keras.Model, loss: Any) -> keras.Model:
+    """The same layers with a loss: a model that is compiled itself hands its optimizer, as large as
+    its weights, on to its copies and their files."""
+    import keras
+
+    judge = keras.Model(model.input, model.output)
+    judge.compile(loss=loss)
+    return judge
