@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aitk.core.contract.task import Example
-from aitk.core.training.batches import EpochPlan, Examples
+from aitk.core.training.batches import EpochPlan, Examples, RepeatedRows, take_rows
 
 
 class Lengths:
@@ -81,3 +81,11 @@ def test_examples_beyond_the_cache_are_encoded_again(toy_task):
     assert (kept.lengths_of(np.arange(10)) == np.arange(1, 11)).all()
     for index in (0, 9, -1):
         assert (kept[index].inputs["values"] == again[index].inputs["values"]).all()
+
+
+def test_repeated_rows_are_taken_by_their_places():
+    rows = RepeatedRows([{"n": 0}, {"n": 1}, {"n": 2}], np.array([0, 1, 1, 2, 2]))
+    assert len(rows) == 5
+    assert [row["n"] for row in rows] == [0, 1, 1, 2, 2]
+    assert [row["n"] for row in rows[1:4]] == [1, 1, 2]
+    assert [row["n"] for row in take_rows(rows, [4, 0])] == [2, 0]
