@@ -250,6 +250,7 @@ class Run:
         *,
         target: str | None = None,
         rows: int = 20,
+        neighbours: int = 0,
         progress: Callback | Reporter | None = None,
         **reading: Any,
     ) -> list[dict[str, Any]]:
@@ -259,6 +260,7 @@ class Run:
             inputs: rows, or a file or folder.
             target: explain this label instead of the predicted one.
             rows: number of rows.
+            neighbours: number of nearest training rows to find for each.
 
         Returns:
             For each row its ``prediction`` and its ``parts`` with weights, or ``pictures``.
@@ -271,7 +273,9 @@ class Run:
         with self._read(inputs, located, reporter) as items:
             readable = (item for item in items if isinstance(item, Row))
             taken = list(itertools.islice(readable, rows))
-        return explain_rows(self._run, self._task, taken, target=target, reporter=reporter)
+        return explain_rows(
+            self._run, self._task, taken, target=target, neighbours=neighbours, reporter=reporter
+        )
 
     def explain_to(
         self,

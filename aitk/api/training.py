@@ -119,10 +119,14 @@ def tune(
     progress: Callback | Reporter | None = None,
     **options: Any,
 ) -> Run:
-    """Search hyper-parameters by training several models; the best trial is the run.
+    """Search models and hyper-parameters by real trainings; the best trial is the run.
 
     Args:
-        options: ``trials``, ``space=["dropout=0..0.5"]``, and training options.
+        options: ``trials`` or ``minutes``, ``models=["bag", "cnn"]``, ``space=["dropout=0..0.5"]``,
+            ``sampler``, ``pruner``, ``workers``, and those of training.
+
+    Returns:
+        The best run; ``outcome.table`` holds every trial.
     """
     from aitk.core.contract.options import resolve
     from aitk.stages.options import TrainingOptions, TuneOptions
@@ -297,9 +301,9 @@ def search(
 
 def update(
     run: PathLike,
-    sources: PathLike | Sequence[PathLike],
+    sources: PathLike | Sequence[PathLike] = (),
     *,
-    out: PathLike,
+    out: PathLike | None = None,
     domain: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
@@ -309,8 +313,15 @@ def update(
     """Train a run on new rows without losing the old ones (experience replay).
 
     Args:
-        sources: files or folders of new rows.
-        options: ``replay``, ``max_drop``, ``force``, ``without_labels``, and training options.
+        run: a run, or a folder of versions, whose current one is meant.
+        sources: files or folders of new rows; one growing file, or ``-``, with ``follow``.
+        out: the run to write. With ``keep_if_better``, ``follow`` and ``rollback`` a folder of
+            versions, which may be ``run`` itself.
+        options: ``replay``, ``anchor``, ``max_drop``, ``force``, ``without_labels``,
+            ``keep_if_better``, ``follow``, ``every``, ``drift``, ..., and those of training.
+
+    Returns:
+        The updated run; of a folder of versions the current one.
 
     Raises:
         aitk.errors.BudgetMissed: the held-out score fell by more than ``max_drop``.
@@ -319,23 +330,28 @@ def update(
     from aitk.stages.adapt import adapt
     from aitk.stages.options import TrainingOptions, UpdateOptions
     from aitk.stages.update import update as learn
+    from aitk.stages.updating.versions import CURRENT, is_versions
 
     _quiet()
     own, training = divide(options, UpdateOptions, TrainingOptions)
     chosen: UpdateOptions = resolve(UpdateOptions, own)
-    stage = adapt if chosen.without_labels else learn
-    outcome = stage(
-        Path(run),
-        [os.fspath(source) for source in as_list(sources)],
-        Path(out),
-        domain=domain or Run(run).task.partition(".")[0],
-        options=chosen,
-        training=_training(training),
-        overwrite=overwrite,
-        resume=resume,
-        reporter=reporter_for(progress),
-    )
-    return Run(out, outcome=outcome)
+    given = Path(run)
+    start = given / CURRENT if is_versions(given) else given
+    shared: dict[str, Any] = {
+        "domain": domain or Run(start).task.partition(".")[0],
+        "options": chosen,
+        "training": _training(training),
+        "overwrite": overwrite,
+        "resume": resume,
+        "reporter": reporter_for(progress),
+    }
+    inputs = [os.fspath(source) for source in as_list(sources)]
+    if chosen.without_labels:
+        outcome = adapt(start, inputs, Path(out) if out is not None else None, **shared)
+    else:
+        outcome = learn(given, inputs, Path(out) if out is not None else None, **shared)
+    written = Path(out if out is not None else run)
+    return Run(written / CURRENT if is_versions(written) else written, outcome=outcome)
 
 
 def compare(

@@ -39,6 +39,13 @@ Out = Annotated[
     Path,
     typer.Option("--out", metavar="DIR", help="the folder to write", rich_help_panel=OUTPUT),
 ]
+OptionalOut = Annotated[
+    Path | None,
+    typer.Option(
+        "--out", metavar="DIR", help="the folder to write", rich_help_panel=OUTPUT,
+        show_default=False,
+    ),
+]  # fmt: skip
 Overwrite = Annotated[
     bool,
     typer.Option("--overwrite", help="replace --out, if aitk wrote it", rich_help_panel=OUTPUT),

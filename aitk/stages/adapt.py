@@ -21,18 +21,21 @@ from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
+from aitk.core.io.files import fingerprint
 from aitk.core.runtime.startup import start_keras
 from aitk.core.training.batches import Examples
 from aitk.registry import load_task
 from aitk.stages.options import TrainingOptions, UpdateOptions
 from aitk.stages.train_run import (
     data_of,
+    deciding,
     measured_cost,
     require_float_run,
     save_trained,
     validation_metrics,
 )
-from aitk.stages.update import accept, main_score, read_new
+from aitk.stages.updating.learner import accept, main_score
+from aitk.stages.updating.rows import read_new
 
 EPOCHS, MIN_STEPS = 15, 100
 BATCH_SIZE = 64  # a batch should have a few rows of each class
@@ -47,7 +50,7 @@ ROWS_PER_CLASS = 2  # fewer do not form a cluster
 def adapt(
     run: Path,
     inputs: Sequence[str],
-    out: Path,
+    out: Path | None,
     *,
     domain: str,
     options: UpdateOptions,
@@ -63,11 +66,11 @@ def adapt(
         DataError: there are too few rows to separate its classes.
         BudgetMissed: the held-out score fell by more than ``max_drop``; nothing was written.
     """
-    if resume:
+    if out is None or options.follow or options.keep_if_better or options.rollback:
         raise UsageError(
-            "an update without labels cannot be resumed",
-            where="--resume",
-            hint="Repeat it from the start",
+            "an update without labels is a run of its own: no score says whether it is better",
+            where="--without-labels",
+            hint="Name the run to write with --out",
         )
     for name in UNUSED:
         if getattr(training, name) != getattr(TrainingOptions(), name):
@@ -84,7 +87,8 @@ def adapt(
         )
     data = data_of(task, old)
     sources: list[str | Path] = [run, *inputs, data.folder]
-    with new_run(out, inputs=sources, overwrite=overwrite) as draft, measured_cost() as cost:
+    drafted = new_run(out, inputs=sources, overwrite=overwrite, resume=resume)
+    with drafted as draft, measured_cost() as cost:
         old_assets = open_assets(task, old)
         reading: Any = open_reading(task, old)
         assets, items = old_assets, task.read(inputs, reading, labelled=False, note=reporter.note)
@@ -138,6 +142,10 @@ def adapt(
                 augmented,
                 rows=Examples(rows.train, task, augmented),
                 options=chosen,
+                state=draft.state,
+                identity=fingerprint(
+                    {"run": old.manifest, "rows": rows.fingerprint, "training": deciding(chosen)}
+                ),
                 reporter=reporter,
             )
             after = score(model, assets)

@@ -16,16 +16,23 @@ from aitk.core.artifacts.opening import open_assets, open_model, open_reading, o
 from aitk.core.artifacts.run import Run, load_run
 from aitk.core.contract.capabilities import Explainable
 from aitk.core.contract.errors import DataError, UsageError
+from aitk.core.contract.model_spec import BACKBONE
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Task
 from aitk.core.inference.prediction import predict_rows
+from aitk.core.io.files import write_json
+from aitk.core.reporting.importance import global_importance
 from aitk.core.reporting.report import explanations_report
 from aitk.registry import load_task
 from aitk.stages.options import ExplainOptions
+from aitk.stages.train_run import data_of
 
 BATCH_SIZE = 32
+#: Training rows among which the nearest are looked for.
+NEIGHBOUR_ROWS = 2000
+SHOWN_CHARACTERS = 160
 
 
 def explain(
@@ -60,7 +67,10 @@ def explain(
     with draft_folder(out, inputs=[run, *inputs], overwrite=overwrite) as folder:
         reading = open_reading(task, opened, located)
         rows, refused = _first_rows(task, inputs, reading, options.rows, reporter)
-        explanations = explain_rows(opened, task, rows, target=options.target, reporter=reporter)
+        explanations = explain_rows(
+            opened, task, rows, target=options.target, neighbours=options.neighbours,
+            reporter=reporter,
+        )  # fmt: skip
         with (folder / "explanations.jsonl").open("w", encoding="utf-8") as file:
             for number, (row, explanation) in enumerate(zip(rows, explanations, strict=True), 1):
                 line = {"file": row.file, "line": row.line} | explanation
@@ -73,7 +83,9 @@ def explain(
             folder / "explanations.html",
             run=str(run),
             facts={"rows": len(rows)} | faithfulness,
+            names=[f"{row.file}:{row.line}" if row.line else str(row.file) for row in rows],
         )
+        write_json(folder / "importance.json", global_importance(explanations))
     return Outcome(
         facts={
             "run": str(run),
@@ -87,16 +99,23 @@ def explain(
 
 
 def explain_rows(
-    run: Run, task: Task, rows: Sequence[Row], *, target: str | None = None, reporter: Reporter
+    run: Run,
+    task: Task,
+    rows: Sequence[Row],
+    *,
+    target: str | None = None,
+    neighbours: int = 0,
+    reporter: Reporter,
 ) -> list[dict[str, Any]]:
     """Explain the prediction for each row.
 
     Args:
         target: explain this label instead of the predicted one.
+        neighbours: number of nearest training rows to find for each.
 
     Raises:
-        UsageError: the target is not a label of the run, or predictions of the task cannot be
-            explained.
+        UsageError: the target is not a label of the run, predictions of the task cannot be
+            explained, or the run has no encoder to find neighbours with.
     """
     if not isinstance(task, Explainable):
         raise UsageError(f"predictions of {task.name} cannot be explained", where=str(run.folder))
@@ -109,7 +128,73 @@ def explain_rows(
         explanations.append(found)
         if note := found.get("note"):
             reporter.note(f"{row.file}:{row.line}: {note}")
+    if neighbours:
+        found = nearest_rows(run, task, assets, model, rows, count=neighbours, reporter=reporter)
+        for explanation, nearest in zip(explanations, found, strict=True):
+            explanation["nearest"] = nearest
     return explanations
+
+
+def nearest_rows(
+    run: Run,
+    task: Task,
+    assets: Any,
+    model: Callable[[], Any] | None,
+    rows: Sequence[Row],
+    *,
+    count: int,
+    reporter: Reporter,
+) -> list[list[dict[str, Any]]]:
+    """The training rows whose vectors, by the run's own encoder, are nearest to those of rows.
+
+    Of a large split, ``NEIGHBOUR_ROWS`` evenly spaced ones are looked at.
+
+    Returns:
+        For each row the nearest: ``similarity`` (the cosine), and the short fields of the row.
+
+    Raises:
+        UsageError: the run has no encoder.
+        ArtifactError: its data is gone.
+    """
+    from aitk.core.inference.embedding import row_vectors
+
+    names = [layer.name for layer in model().layers] if model is not None else []
+    if model is None or BACKBONE not in names:
+        raise UsageError(
+            "has no Keras encoder to compare rows with", where="--neighbours",
+            hint="Take a run that is not compressed, of a model with a backbone",
+        )  # fmt: skip
+    known = data_of(task, run).rows("train")
+    places = np.unique(np.linspace(0, len(known) - 1, min(len(known), NEIGHBOUR_ROWS)).astype(int))
+    train = known.take(places)
+    reporter.status(f"comparing with {len(train):,} training rows")
+    backbone = model().get_layer(BACKBONE)
+    vectors = [
+        _unit(row_vectors(backbone, task, assets, fields))
+        for fields in ([row.fields for row in rows], train)
+    ]
+    similar = vectors[0] @ vectors[1].T  # (rows, training rows)
+    return [
+        [
+            {"similarity": round(float(line[at]), 4)} | _shown_fields(task, train[at])
+            for at in np.argsort(-line, kind="stable")[:count]
+        ]
+        for line in similar
+    ]
+
+
+def _unit(vectors: np.ndarray) -> np.ndarray:
+    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+
+
+def _shown_fields(task: Task, fields: Mapping[str, Any]) -> dict[str, Any]:
+    """What tells a person which row it is."""
+    short = {
+        name: value if len(value) <= SHOWN_CHARACTERS else value[:SHOWN_CHARACTERS] + "…"
+        for name, value in fields.items()
+        if isinstance(value, str) and value
+    }
+    return short or {"row": task.key(fields)[:SHOWN_CHARACTERS]}
 
 
 def _first_rows(
@@ -183,7 +268,12 @@ def _mean_faithfulness(explanations: Sequence[Mapping[str, Any]]) -> dict[str, f
     known = [item["faithfulness"] for item in explanations if item.get("faithfulness")]
     if not known:
         return {}
-    return {
+    means = {
         f"drop_without_{name}_parts": float(np.mean([item[name] for item in known]))
         for name in ("named", "random")
     }
+    curves = ("deletion", "deletion_random", "insertion", "insertion_random")
+    for name in curves:
+        if all(name in item for item in known):
+            means[name] = float(np.mean([item[name] for item in known]))
+    return means

@@ -277,9 +277,40 @@ class TuneOptions:
 class UpdateOptions:
     """Replay and acceptance of ``update``."""
 
-    replay: float = option(1.0, "old rows replayed for each new one", minimum=0.0)
+    replay: float | None = option(
+        None, "old rows replayed for each new one: 1, or 4 with --follow", minimum=0.0
+    )
     max_drop: float = option(0.0, "maximum loss in the held-out score", minimum=0.0)
     force: bool = option(False, "write the run even if its score is worse")
+    anchor: str = option(
+        "none",
+        "penalise changes of the weights: all equally (l2sp), or by their importance for the old"
+        " rows (ewc)",
+        choices=("none", "l2sp", "ewc"),
+    )
+    anchor_strength: float | None = option(
+        None, "strength of this penalty, for importances with mean 1 [default: 0.01]", minimum=0.0
+    )
+    keep_if_better: bool = option(
+        False, "treat --out as a folder of versions: add one, and make it current if it is better"
+    )
+    rollback: bool = option(False, "make the parent of the current version current")
+    follow: bool = option(
+        False,
+        "learn from a growing file or stdin: each mini-batch is scored, then learned, and becomes"
+        " a version",
+    )
+    every: int = option(200, "rows per mini-batch", minimum=1)
+    seconds: float | None = option(
+        None, "maximum duration of a mini-batch, whatever its rows", minimum=0.1
+    )
+    idle: float | None = option(
+        None, "stop after this many seconds without rows; by default on Ctrl-C", minimum=0.0
+    )
+    drift: str = option(
+        "adwin", "drift detector for scores and inputs",
+        choices=("adwin", "page-hinkley", "none"),
+    )  # fmt: skip
     without_labels: bool = option(
         False, "the new rows have no labels, such as recordings of a new speaker: adapt the model"
         " to them without replay (SHOT); classes should be about equally frequent",
@@ -292,3 +323,6 @@ class ExplainOptions:
 
     rows: int = option(20, "number of rows to explain", minimum=1)
     target: str | None = option(None, "explain this label instead of the predicted one")
+    neighbours: int = option(
+        0, "number of nearest training rows to find for each row, by the run's encoder", minimum=0
+    )

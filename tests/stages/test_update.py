@@ -11,7 +11,8 @@ from aitk.core.contract.progress import Silent
 from aitk.registry import load_task
 from aitk.stages.options import TrainingOptions, UpdateOptions
 from aitk.stages.train_run import data_of
-from aitk.stages.update import Known, _latest, update
+from aitk.stages.update import update
+from aitk.stages.updating.rows import Known, latest
 
 
 @pytest.fixture(scope="module")
@@ -81,6 +82,59 @@ def test_a_model_that_got_worse_is_refused_unless_told(run, tmp_path):
     assert not list(tmp_path.glob("out*"))
     update_with(run, wrong, tmp_path, **how, force=True)
     assert (tmp_path / "out").exists()
+
+
+def test_a_label_of_enough_new_rows_is_learned(run, tmp_path):
+    new = [(f"the splendid thing {n}", "1") for n in range(20)]
+    new += [(f"purple elephants {n}", "animal") for n in range(40)] + [("odd", "misspelt")]
+    update_with(run, new, tmp_path, max_drop=0.5)
+    old, grown = load_keras(run / "model.keras"), load_keras(tmp_path / "out" / "model.keras")
+    assert (old.output.shape[-1], grown.output.shape[-1]) == (2, 3)
+    import aitk
+
+    (found,) = aitk.load(tmp_path / "out").predict([{"text": "purple elephants 99"}])
+    assert found["prediction"] == "animal"
+
+
+def test_a_better_version_becomes_the_current_one(run, tmp_path):
+    new = [(f"the {'splendid' if n % 2 else 'dreadful'} thing {n}", n % 2) for n in range(80)]
+    wrong = [(text, 1 - label) for text, label in new]
+    outcome = update_with(run, new, tmp_path, keep_if_better=True, anchor="ewc")
+    assert outcome.facts["current"] and load_run(tmp_path / "out" / "current").folder.is_dir()
+    assert (tmp_path / "out" / "current").readlink().name == "v1"
+    worse = update_with(tmp_path / "out", wrong, tmp_path, keep_if_better=True, replay=0.0)
+    assert not worse.facts["current"]
+    assert (tmp_path / "out" / "current").readlink().name == "v1"
+    assert load_run(tmp_path / "out" / "v2").manifest["parent"] == str(tmp_path / "out" / "v1")
+
+
+def test_a_stream_is_scored_before_it_is_learned_and_goes_on_where_it_stopped(run, tmp_path):
+    path, out = tmp_path / "stream.csv", tmp_path / "live"
+    lines = [f"the {'splendid' if n % 2 else 'dreadful'} thing {n},{n % 2}\n" for n in range(120)]
+
+    def follow():
+        return update(
+            run if not out.exists() else out,
+            [str(path)],
+            out,
+            domain="nlp",
+            options=resolve(UpdateOptions, {"follow": True, "every": 40, "idle": 0.0}),
+            training=resolve(TrainingOptions, {"epochs": 4, "learning_rate": 0.02}),
+            reporter=Silent(),
+        )
+
+    path.write_text("text,label\n" + "".join(lines[:80]))
+    first = follow()
+    assert [line["version"] for line in first.table] == ["v1", "v2"]
+    assert first.table[0]["accuracy before"] < first.table[1]["accuracy before"]
+    with path.open("a") as file:
+        file.writelines(lines[80:])
+    second = follow()
+    assert [line["rows"] for line in second.table] == [40, 40, 40]
+    assert len(load_run(out / "current").learned) == sum(
+        update["rows"] for update in load_run(out / "current").manifest["updates"]
+    )
+    assert "Forgetting and gain" in (out / "stream.html").read_text()
 
 
 def test_rows_without_a_known_label_are_no_update(run, tmp_path):
@@ -156,8 +210,8 @@ def test_independent_rows_are_all_there_is_to_compute_from():
 
     old = Prepared([{"user": "a", "n": 1}, {"user": "b", "n": 2}])
     every = Known(old, [{"user": "a", "n": 3}])
-    assert [row["n"] for row in _latest(Independent(), every)] == [1, 2, 3]
-    assert [row["n"] for row in _latest(Dependent(), every)] == [3, 2]
+    assert [row["n"] for row in latest(Independent(), every)] == [1, 2, 3]
+    assert [row["n"] for row in latest(Dependent(), every)] == [3, 2]
 
 
 def test_a_trained_model_grows_and_keeps_what_it_knew(choices, train_log, tmp_path, write_log):

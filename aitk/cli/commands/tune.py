@@ -20,7 +20,10 @@ def tune(
     overwrite: Overwrite = False,
     resume: Resume = False,
 ) -> Outcome:
-    """Train with several settings and select the best run.
+    """Train with several models and settings, and select the best run.
+
+    With --minutes, all models that are trained from scratch are compared, each with its defaults
+    first. Starting the same command again adds a process to the search.
 
     For example:
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from aitk.cli.options import Inputs, Out, Overwrite, Resume, RunFolder, Without
+from aitk.cli.options import OptionalInputs, OptionalOut, Overwrite, Resume, RunFolder, Without
 from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
@@ -14,11 +14,11 @@ from aitk.stages.options import TrainingOptions, UpdateOptions
 def update(
     domain: str,
     run: RunFolder,
-    inputs: Inputs,
-    out: Out,
     options: UpdateOptions,
     training: Annotated[TrainingOptions, Without(("model", "from_"))],
     reporter: Reporter,
+    inputs: OptionalInputs = None,
+    out: OptionalOut = None,
     overwrite: Overwrite = False,
     resume: Resume = False,
 ) -> Outcome:
@@ -28,6 +28,9 @@ def update(
     except with --force. With --without-labels the model adapts to new rows without labels, such as
     the recordings of a new speaker.
 
+    With --keep-if-better, --out is a folder of versions: OUT/current is the best so far, and
+    --rollback returns to its parent. With --follow, rows are learned as a file grows.
+
     For example:
 
         {update}
@@ -36,7 +39,7 @@ def update(
 
     return aitk.update(
         run,
-        inputs,
+        inputs or [],
         out=out,
         domain=domain,
         overwrite=overwrite,

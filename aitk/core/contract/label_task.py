@@ -10,13 +10,20 @@ from __future__ import annotations
 
 import dataclasses
 import math
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Protocol, TypeVar
 
 import numpy as np
 
 from aitk.core.contract.errors import ArtifactError, DataError
-from aitk.core.contract.model_spec import ONLY_OUTPUT, ModelSpec, SettingsT, TrainedModel
+from aitk.core.contract.model_spec import (
+    BACKBONE,
+    ONLY_OUTPUT,
+    ModelSpec,
+    SettingsT,
+    TrainedModel,
+)
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Assets, Batch, Evaluation, Example, Metric, Task
 from aitk.core.metrics.baselines import Baseline, Rows, majority_class
@@ -26,7 +33,13 @@ from aitk.core.metrics.classification import (
     score_classification,
     softmax,
 )
+from aitk.core.metrics.multi_label import DEFAULT_THRESHOLD
 
+if TYPE_CHECKING:
+    import keras
+
+#: Minimum number of rows from which an update learns a new label.
+ROWS_OF_NEW_LABEL = 5
 UNSEEN = -1  # the target of a label unseen in training
 
 
@@ -110,6 +123,19 @@ class LabelModel(LabelOutputs[SettingsT, LabelAssetsT], TrainedModel[SettingsT, 
             return MultiLabelLoss(assets.weights)
         return keras.losses.SparseCategoricalCrossentropy(from_logits=True)
 
+    def grow(
+        self, model: keras.Model, settings: SettingsT, *, old: LabelAssetsT, new: LabelAssetsT
+    ) -> keras.Model:
+        """The model with logits for the new labels, those for the old ones as they were."""
+        added = len(new.labels) - len(old.labels)
+        if not added:
+            return model
+        from aitk.core.training.growth import copy_grown_weights
+
+        grown = self.build(settings, new, backbone=model.get_layer(BACKBONE))
+        copy_grown_weights(model, grown, added={"": added})
+        return grown
+
 
 class LabelTask(Task[LabelAssetsT]):
     """A classifier: the field ``label`` of a row is its class.
@@ -191,9 +217,24 @@ class LabelTask(Task[LabelAssetsT]):
         *,
         reading: Any,
     ) -> tuple[LabelAssetsT, Iterator[Row | Refusal]]:
-        """See ``Updatable``: the labels are fixed, and rows with new ones are refused."""
+        """See ``Updatable``: new labels follow the known ones.
+
+        Rows of a new label with fewer than ``ROWS_OF_NEW_LABEL`` rows are refused: most are
+        spelling mistakes.
+        """
         del known, reading
-        return assets, refuse_unseen(items, assets.labels)
+        gathered = list(items)
+        counts = Counter(
+            label for item in gathered if isinstance(item, Row) for label in labels_of(item.fields)
+        )
+        new = sorted(
+            label
+            for label, count in counts.items()
+            if label not in assets.labels and count >= ROWS_OF_NEW_LABEL
+        )
+        if new:
+            assets = with_labels(assets, new)
+        return assets, refuse_unseen(gathered, assets.labels)
 
     # Predictions ----------------------------------------------------------
 
@@ -312,16 +353,36 @@ def balanced_weights(summary: Mapping[str, Any], labels: Sequence[str]) -> tuple
     return tuple(total / (len(labels) * max(1, counts.get(label, 0))) for label in labels)
 
 
+def labels_of(fields: Mapping[str, Any]) -> Sequence[str]:
+    """The labels of a row: one, any number, or none where it has no field for them."""
+    if "labels" in fields:
+        labels: Sequence[str] = fields["labels"]
+        return labels
+    return [fields["label"]] if "label" in fields else []
+
+
+def with_labels(assets: LabelAssetsT, new: Sequence[str]) -> LabelAssetsT:
+    """Assets that know more labels: of the mean weight, of the usual threshold."""
+    changes: dict[str, Any] = {"labels": (*assets.labels, *new)}
+    if assets.weights:
+        mean = sum(assets.weights) / len(assets.weights)
+        changes["weights"] = (*assets.weights, *[mean] * len(new))
+    if assets.thresholds:
+        changes["thresholds"] = (*assets.thresholds, *[DEFAULT_THRESHOLD] * len(new))
+    grown: LabelAssetsT = dataclasses.replace(assets, **changes)  # type: ignore[type-var]
+    return grown
+
+
 def refuse_unseen(items: Iterable[Row | Refusal], labels: Sequence[str]) -> Iterator[Row | Refusal]:
     """Pass rows on, refusing those with labels that are not among these."""
     known = set(labels)
     for item in items:
         if isinstance(item, Row):
-            own = item.fields.get(
-                "labels", [item.fields["label"]] if "label" in item.fields else []
-            )
-            new = next((label for label in own if label not in known), None)
+            new = next((label for label in labels_of(item.fields) if label not in known), None)
             if new is not None:
-                reason = f"the label {new!r} was not seen in training"
+                reason = (
+                    f"the label {new!r} was not seen in training, and fewer than"
+                    f" {ROWS_OF_NEW_LABEL} new rows have it"
+                )
                 item = Refusal(item.file, item.line, reason)
         yield item

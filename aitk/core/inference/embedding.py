@@ -127,7 +127,7 @@ def _task_encoder(
         if found.kind != "run":  # for a run, only its unused head is skipped
             reporter.note(f"{source}: not taken: {name} ({reason})")
     assets = assets_of(found)
-    mean, field = _mean_over_positions(found.backbone, source), task.content
+    mean, field = mean_over_positions(found.backbone, source), task.content
 
     def encode(values: Sequence[Any]) -> Iterator[np.ndarray | None]:
         examples = _encoded(values, field, task, assets, reporter)
@@ -208,7 +208,7 @@ def _image_encoder(source: str, reporter: Reporter) -> Encoder:
         )
     (name,) = (spec.name for spec in backbone.inputs)
     height, width = convert.image_size or (224, 224)
-    mean = _mean_over_positions(backbone, source)
+    mean = mean_over_positions(backbone, source)
 
     def read(path: str) -> np.ndarray | None:
         try:
@@ -236,10 +236,39 @@ def _image_encoder(source: str, reporter: Reporter) -> Encoder:
     return encode
 
 
-def _mean_over_positions(
+def row_vectors(
+    backbone: keras.Model,
+    task: Task,
+    assets: Any,
+    rows: Sequence[Mapping[str, Any]],
+    *,
+    batch_size: int = BATCH_SIZE,
+) -> np.ndarray:
+    """A backbone's features of rows, averaged over their positions: (rows, d) float32.
+
+    Raises:
+        ArtifactError: its output is not one array of features.
+    """
+    mean = mean_over_positions(backbone, backbone.name)
+    examples = task.encode(rows, assets)
+    places = sorted(range(len(examples)), key=lambda place: task.length(examples[place]))
+    vectors: list[Any] = [None] * len(examples)
+    for start in range(0, len(places), batch_size):
+        inside = places[start : start + batch_size]
+        batch = task.collate([examples[place] for place in inside], assets)
+        for place, vector in zip(inside, mean(batch.inputs), strict=True):
+            vectors[place] = vector
+    return np.stack(vectors).astype(np.float32)
+
+
+def mean_over_positions(
     backbone: keras.Model | None, source: str
 ) -> Callable[[dict[str, np.ndarray]], np.ndarray]:
-    """A backbone's features (batch, ..., d), averaged over all unpadded positions."""
+    """A backbone's features (batch, ..., d), averaged over all positions that are not padding.
+
+    Raises:
+        ArtifactError: its output is not one array of features.
+    """
     import keras
 
     from aitk.core.inference.predictors import KerasPredictor

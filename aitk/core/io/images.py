@@ -136,6 +136,14 @@ def encode_png(picture: np.ndarray, *, few_colours: bool = False) -> bytes:
     return data.tobytes()
 
 
+def encode_bmp(picture: np.ndarray) -> bytes:
+    """A BMP file of a picture, (height, width, 3) uint8 RGB: not compressed, so quickly made."""
+    import cv2
+
+    _, data = cv2.imencode(".bmp", np.ascontiguousarray(picture[..., ::-1]))
+    return data.tobytes()
+
+
 def encode_jpeg(picture: np.ndarray, *, quality: int = 95) -> bytes:
     """Encode an image as JPEG: (height, width, 3) uint8 RGB."""
     import cv2

@@ -142,6 +142,24 @@ class Page:
         ]
         self._add("words", title=title, words=words, between=between)
 
+    def scale(self, low: str, high: str) -> None:
+        """The scale of the colours of ``words``."""
+        self._add("scale", low=low, high=high)
+
+    def begin_grid(self, *, wide: bool) -> None:
+        """Cards from here on stand beside each other; ``wide`` ones each on a line of its own."""
+        self._add("begin_grid", wide=wide)
+
+    def end_grid(self) -> None:
+        self._add("end_grid")
+
+    def begin_card(self, name: str) -> None:
+        """Blocks from here on belong together, under a name."""
+        self._add("begin_card", name=name)
+
+    def end_card(self) -> None:
+        self._add("end_card")
+
     def code(self, text: str) -> None:
         """Commands, as typed."""
         self._add("code", text=text)

@@ -23,6 +23,7 @@ from aitk.core.reporting.charts import (
 
 #: Height of parallel coordinates, without the axis names below.
 HEIGHT = 300
+LINE = 15
 _MARGIN = 60  # on both sides of parallel coordinates
 
 
@@ -134,19 +135,17 @@ def parallel_coordinates(
                 x, TOP, HEIGHT - BOTTOM
             )
         )
-        for place, words in _ends(axis, frame):
-            body.append(svg_text(x + 5, frame.y(place) + 4, words, "start"))
+        if axis.categories:
+            for place, words in enumerate(axis.categories):
+                body.append(svg_text(x + 5, frame.y(place) + 4, words, "start"))
+        else:  # minimum and maximum, outside of the lines
+            known = [value for value in axis.values if value is not None]
+            body.append(svg_text(x, TOP - 8, f"{max(known):.3g}", "middle"))
+            body.append(svg_text(x, HEIGHT - BOTTOM + 15, f"{min(known):.3g}", "middle"))
         # Neighbouring names would overlap, so every second one is placed lower.
-        body.append(svg_text(x, HEIGHT - BOTTOM + 16 + 16 * (index % 2), axis.name, "middle"))
-    return svg(body, ", ".join(axis.name for axis in axes), height=HEIGHT)
-
-
-def _ends(axis: Axis, frame: Frame) -> list[tuple[float, str]]:
-    """The labels of a parallel-coordinates axis: its categories, or minimum and maximum."""
-    if axis.categories:
-        return [(float(place), name) for place, name in enumerate(axis.categories)]
-    known = [value for value in axis.values if value is not None]
-    return [(axis.place(value), number(value)) for value in dict.fromkeys((min(known), max(known)))]
+        body.append(svg_text(x, HEIGHT - BOTTOM + 32 + 15 * (index % 2), axis.name, "middle"))
+    height = HEIGHT + 2 * LINE
+    return svg(body, ", ".join(axis.name for axis in axes), height=height)
 
 
 def _ticks(axis: Axis, frame: Frame) -> list[tuple[float, str]] | None:

@@ -27,6 +27,7 @@ from aitk.core.inference.predictors import KerasPredictor
 from aitk.core.runtime import interrupts
 from aitk.core.runtime.speed import keep_freed_memory
 from aitk.core.training import lora
+from aitk.core.training.anchor import Anchor
 from aitk.core.training.batches import EpochPlan, Examples
 from aitk.core.training.checkpoint import has_state, load_progress, restore_variables, save_state
 from aitk.core.training.events import Events
@@ -59,6 +60,7 @@ def train(
     pruner: MagnitudePruner | PatternPruner | None = None,
     events: Path | None = None,
     on_epoch: OnEpoch | None = None,
+    anchor: Anchor | None = None,
 ) -> Trained:
     """Train until the limit of epochs, patience or minutes is reached.
 
@@ -73,6 +75,7 @@ def train(
         pruner: sets weights to zero after every step.
         events: folder for TensorBoard events.
         on_epoch: called after each epoch; exceptions end the training.
+        anchor: penalises the distance of the weights from their values at the start.
 
     Raises:
         TrainingError: the loss is not finite, or memory is exhausted.
@@ -102,6 +105,7 @@ def train(
         pruner=pruner,
         events=events,
         on_epoch=on_epoch,
+        anchor=anchor,
     )
     with interrupts.listening():
         stopped = loop.run()
@@ -140,6 +144,7 @@ class _Loop:
         pruner: MagnitudePruner | PatternPruner | None,
         events: Path | None,
         on_epoch: OnEpoch | None,
+        anchor: Anchor | None,
     ):
         self.model, self.task, self.assets = model, task, assets
         self.train, self.validation, self.options = train, validation, options
@@ -149,7 +154,7 @@ class _Loop:
         self.progress = Progress()
         self.best_measured: Mapping[str, np.ndarray] | None = None
         self.events = Events(events) if events else None
-        self.on_epoch = on_epoch
+        self.on_epoch, self.anchor = on_epoch, anchor
         self.waiting = Waiting()
         self.saved_at = time.monotonic()
         self.started = time.monotonic()
@@ -422,7 +427,7 @@ class _Loop:
         backbone = self.model.get_layer(BACKBONE)
         if self.options.freeze_epochs:
             backbone.trainable = self.progress.epoch >= self.options.freeze_epochs
-        optimizer = make_optimizer(self.options, backbone)
+        optimizer = make_optimizer(self.options, backbone, anchor=self.anchor)
         # XLA recompiles for every batch length, which costs more than it saves here.
         compiled = keras.backend.backend() == "jax"
         self.model.compile(optimizer=optimizer, loss=self.loss, jit_compile=compiled)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.training.anchor import Anchor
 from aitk.core.training.fused_step import with_fused_step
 from aitk.core.training.layer_rates import rate_factors, with_rate_factors
 
@@ -17,15 +18,20 @@ SCHEDULE_FREE = "schedule-free"
 OUTPUT_LAYERS = r"(^|/)head(_|/|$)"
 
 
-def make_optimizer(options: Any, backbone: keras.Model) -> keras.optimizers.Optimizer:
+def make_optimizer(
+    options: Any, backbone: keras.Model, *, anchor: Anchor | None = None
+) -> keras.optimizers.Optimizer:
     """The optimizer of ``TrainingOptions``, including clipping, accumulation and weight averaging.
 
     Args:
         backbone: its layers get lower learning rates with ``layer_decay``.
+        anchor: penalises the distance of the weights from their values at the start.
     """
     import keras
 
     def rule(kind: type[Any]) -> type[Any]:
+        if anchor is not None:
+            kind = anchor.applied_to(kind)
         if options.layer_decay is None:
             return kind
         return with_rate_factors(kind, rate_factors(backbone, decay=options.layer_decay))

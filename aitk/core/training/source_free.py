@@ -11,6 +11,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import time
+from pathlib import Path
 from typing import Any
 
 import keras
@@ -18,7 +19,7 @@ import numpy as np
 from keras import ops
 
 from aitk.core.compression.distill import SoftTargetExamples
-from aitk.core.contract.errors import TrainingError, UsageError
+from aitk.core.contract.errors import ArtifactError, TrainingError, UsageError
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Example, Task
 from aitk.core.inference.predictors import KerasPredictor
@@ -26,6 +27,7 @@ from aitk.core.layers import Tensor
 from aitk.core.metrics.classification import softmax
 from aitk.core.runtime import interrupts
 from aitk.core.training.batches import Examples, epoch_rng
+from aitk.core.training.checkpoint import has_state, load_progress, restore_variables, save_state
 from aitk.core.training.feeding import Waiting, feed
 from aitk.core.training.optimizers import make_optimizer
 
@@ -41,6 +43,8 @@ def adapt(
     *,
     rows: Examples,
     options: Any,
+    state: Path,
+    identity: str,
     reporter: Reporter,
 ) -> list[dict[str, float]]:
     """Train the backbone of a model in place, on rows whose labels are not used.
@@ -48,6 +52,8 @@ def adapt(
     Args:
         model: outputs class logits, with a dense layer named ``head``.
         options: ``TrainingOptions`` with epochs, batch size and learning rate filled in.
+        state: folder of the state after the last whole epoch; one that is there is gone on with.
+        identity: names model, rows and options; a state of another identity is refused.
 
     Returns:
         Values of each epoch: ``epoch``, ``step``, ``loss``, ``guesses_changed`` (the share of rows
@@ -55,8 +61,9 @@ def adapt(
 
     Raises:
         UsageError: the model has no such head.
+        ArtifactError: the state is of another adaptation.
         TrainingError: the loss is not finite.
-        Interrupted: by a signal, between two steps; nothing is saved.
+        Interrupted: by a signal, between two steps; resuming repeats the epoch.
     """
     started = time.monotonic()
     head = next((layer for layer in model.layers if layer.name == "head"), None)
@@ -79,7 +86,21 @@ def adapt(
     )
     history: list[dict[str, float]] = []
     guesses = np.full(len(rows), -1)
-    for epoch in range(options.epochs):
+    model.optimizer.build(model.trainable_variables)
+    variables = [*model.variables, *model.optimizer.variables]
+    if has_state(state):
+        saved = load_progress(state)
+        if saved["identity"] != identity:
+            raise ArtifactError(
+                "the interrupted adaptation had other rows or options",
+                where=str(state.parent),
+                hint="Repeat its exact command with --resume, or start anew with --overwrite",
+            )
+        restore_variables(variables, saved["variables"])
+        history, guesses = saved["history"], np.array(saved["guesses"])
+        started -= history[-1]["seconds"]
+        reporter.note(f"resuming at epoch {len(history) + 1}")
+    for epoch in range(len(history), options.epochs):
         earlier, guesses = guesses, _guesses(look, task, assets, rows, size)
         # Rows are not grouped by length, which would bias the sample of classes.
         order = epoch_rng(options.seed, epoch).permutation(len(rows))
@@ -112,6 +133,8 @@ def adapt(
             "seconds": round(time.monotonic() - started, 2),
         }
         history.append(row)
+        progress = {"identity": identity, "history": history, "guesses": guesses.tolist()}
+        save_state(state, variables=variables, progress=progress)
         reporter.note(
             f"epoch {epoch + 1}/{options.epochs}: loss {loss:.4f},"
             f" {changed:.1%} of the pseudo-labels changed"

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core.metrics.faithfulness import part_faithfulness
 from aitk.nlp.data.words import split_sentences
 from aitk.nlp.explain.occlusion import split_pieces
 
@@ -40,29 +41,54 @@ def explain_answer(
     Returns:
         ``evidence``: the sentence with the answer; ``parts``: the question's words, then the
         context's sentences, each with the decrease of the probability. For the answer's own
-        sentence, only the words around the answer are removed.
+        sentence, only the words around the answer are removed. ``faithfulness`` of both together:
+        see ``part_faithfulness``.
     """
     question, context = fields["question"], fields["context"]
     words = split_pieces(question)
     sentences = split_sentences(context)[:MOST_SENTENCES]
-    rows: list[dict[str, Any]] = [{"question": question, "context": context}]
-    starts = [start]
-    for first, last in words:
-        rows.append({"question": question[:first] + question[last:], "context": context})
-        starts.append(start)
-    for first, last in sentences:
-        kept = context[max(first, start) : min(last, end)]  # the answer itself remains
-        rows.append({"question": question, "context": context[:first] + kept + context[last:]})
-        if last <= start:
-            starts.append(start - (last - first))
-        else:
-            starts.append(min(first, start))
-    values = probability(rows, starts)
+    count = len(words) + len(sentences)
+
+    def values_of(masks: Sequence[np.ndarray]) -> np.ndarray:
+        """(masks,) the probability where only the parts of each mask are kept."""
+        rows, starts = [], []
+        for mask in masks:
+            gone = [words[at] for at in np.flatnonzero(~mask[: len(words)])]
+            shorter = question
+            for first, last in reversed(gone):
+                shorter = shorter[:first] + shorter[last:]
+            gone = [sentences[at] for at in np.flatnonzero(~mask[len(words) :])]
+            left, begin = _without_sentences(context, gone, start, end)
+            rows.append({"question": shorter, "context": left})
+            starts.append(begin)
+        return probability(rows, starts)
+
+    singles = ~np.eye(count, dtype=bool)
+    values = values_of([np.ones(count, bool), *singles])
     weights = values[0] - values[1:]
     parts = _parts(question, words, weights[: len(words)])
     parts.append({"text": " — ", "weight": 0.0})
     parts += _parts(context, sentences, weights[len(words) :])
-    return {"evidence": evidence_sentence(context, start, end), "parts": parts}
+    return {
+        "evidence": evidence_sentence(context, start, end),
+        "parts": parts,
+        "faithfulness": part_faithfulness(weights, values_of),
+    }
+
+
+def _without_sentences(context: str, gone: Sequence[Span], start: int, end: int) -> tuple[str, int]:
+    """A context without some sentences, but for the answer; and where that begins then.
+
+    Args:
+        gone: in order.
+    """
+    begin = start
+    for first, last in reversed(gone):
+        kept = context[max(first, start) : min(last, end)]  # the answer stays
+        context = context[:first] + kept + context[last:]
+        if first < start:
+            begin -= min(last, start) - first
+    return context, begin
 
 
 def _parts(text: str, spans: Sequence[Span], weights: np.ndarray) -> list[dict[str, Any]]:

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from aitk.nlp.explain.occlusion import DELETED_SHARE, RANDOM_DRAWS
+from aitk.core.metrics.faithfulness import part_faithfulness
 from aitk.nlp.features.tagging import words_in
 
 MOST_GROUPS = 256  # longer texts are split into groups of neighbouring words
@@ -47,21 +47,18 @@ def explain_words(
         end = stop
     if end < len(text):
         parts.append({"text": text[end:], "weight": 0.0})
-    faithfulness = None
-    if len(groups) > 1:
-        deleted = math.ceil(DELETED_SHARE * len(groups))
-        rng = np.random.default_rng(seed)
-        chosen = [np.argsort(-weights, kind="stable")[:deleted]]
-        chosen += [rng.choice(len(groups), deleted, replace=False) for _ in range(RANDOM_DRAWS)]
-        rows = [
-            blanked(fields, [word for at in each for word in groups[at]], blank) for each in chosen
-        ]
-        found = probability(rows)
-        faithfulness = {
-            "deleted": deleted,
-            "named": round(float(values[0] - found[0]), 6),
-            "random": round(float(values[0] - found[1:].mean()), 6),
-        }
+    faithfulness = part_faithfulness(
+        weights,
+        lambda masks: probability(
+            [
+                blanked(
+                    fields, [word for at in np.flatnonzero(~mask) for word in groups[at]], blank
+                )
+                for mask in masks
+            ]
+        ),
+        seed=seed,
+    )
     return {"parts": parts, "faithfulness": faithfulness}
 
 

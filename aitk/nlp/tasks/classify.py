@@ -179,7 +179,15 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
             outputs = predict([{**fields, name: text} for text in texts])
             return self.probabilities(outputs, assets)[:, index]
 
-        found = explain_text(fields["text"], probability)
+        def predicted(texts: Sequence[str]) -> list[str]:
+            outputs = predict([{**fields, "text": text} for text in texts])
+            chosen = self.probabilities(outputs, assets).argmax(axis=1)
+            return [assets.labels[number] for number in chosen]
+
+        one_label = not assets.thresholds and target is None
+        found = explain_text(
+            fields["text"], probability, predicted=predicted if one_label else None
+        )
         if "pair" in fields:
             second = explain_text(fields["pair"], partial(probability, name="pair"))
             found["parts"] = [*found["parts"], {"text": " — ", "weight": 0.0}, *second["parts"]]

@@ -7,19 +7,18 @@ works for every kind of feature and every model format.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
+
+from aitk.core.metrics.faithfulness import part_faithfulness
 
 MAX_COLUMNS = 20
 COLUMN_S = 0.05
 BANDS = 8
 FADE = 0.01  # gain of a muted region: -40 dB
 WINDOW_S = 0.032
-DELETED_SHARE = 0.2  # share of regions deleted to measure faithfulness
-RANDOM_DRAWS = 10
 
 #: Maps recordings, (n,) samples each, to the log-odds of the explained prediction: unlike
 #: probabilities, these also change where a model is confident.
@@ -34,8 +33,7 @@ def explain_audio(
     Returns:
         ``regions``: start_s, end_s, low_hz, high_hz and weight of each (the drop in log-odds
         without it); ``parts``: the recording in order of time, with weights summed over the bands;
-        ``faithfulness``: the drop in probability without the fifth of the regions with the largest
-        weights (``named``), and without as many random ones.
+        ``faithfulness`` of the regions: see ``part_faithfulness``.
     """
     grid = _Grid(samples, sample_rate_hz)
     cells = [(column, band) for column in range(grid.columns) for band in range(BANDS)]
@@ -50,17 +48,13 @@ def explain_audio(
         place = grid.place(column, 0)
         text = f"{place['start_s']:.2f}-{place['end_s']:.2f} s "
         parts.append({"text": text, "weight": round(float(weights[column].sum()), 6)})
-    count = math.ceil(DELETED_SHARE * len(cells))
-    rng = np.random.default_rng(seed)
-    chosen = [np.argsort(-weights.ravel(), kind="stable")[:count]]
-    chosen += [rng.choice(len(cells), count, replace=False) for _ in range(RANDOM_DRAWS)]
-    without = log_odds([grid.without([cells[index] for index in indices]) for indices in chosen])
-    fallen = _probability(values[:1]) - _probability(without)
-    faithfulness = {
-        "deleted": count,
-        "named": round(float(fallen[0]), 6),
-        "random": round(float(fallen[1:].mean()), 6),
-    }
+    faithfulness = part_faithfulness(
+        weights.ravel(),
+        lambda masks: _probability(
+            log_odds([grid.without([cells[at] for at in np.flatnonzero(~mask)]) for mask in masks])
+        ),
+        seed=seed,
+    )
     return {"parts": parts, "regions": regions, "faithfulness": faithfulness}
 
 

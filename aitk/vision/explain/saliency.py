@@ -24,6 +24,8 @@ STEPS = 24  # points of a deletion or insertion curve
 RANDOM_MAPS = 4
 BLUR = 0.1  # standard deviation relative to the longer side, enough to hide content
 MIN_SIDE = 240  # smaller images are drawn larger
+HEAT_CELLS = 16  # of a side of the map that is kept of each image
+SCALE_PIXELS = 16  # width of the scale of colours
 
 
 def explain_image(
@@ -33,6 +35,7 @@ def explain_image(
     probability: Probability,
     *,
     importance: tuple[str, np.ndarray] | None = None,
+    box: Sequence[float] | None = None,
     seed: int = 0,
 ) -> dict[str, Any]:
     """Show which regions support the class of an image, and test the effect of removing them.
@@ -43,9 +46,11 @@ def explain_image(
         fit: the resizing from original to input.
         importance: the method and (rows, columns) importance, from ``attribute``; without it, RISE
             with random masks is used.
+        box: the explained box: x_min, y_min, x_max, y_max in pixels of the original.
 
     Returns:
-        ``method``; ``pictures``, the original next to a copy with a heat map; and ``faithfulness``:
+        ``method``; ``heat``: importance on a coarse grid, from 0 to 1, to average over rows;
+        ``pictures``, the original next to a copy with a heat map; and ``faithfulness``:
         the areas under the ``deletion`` curve (lower is better) and the ``insertion`` curve (higher
         is better; Petsiuk et al. 2018, section 4.1), those of random maps, and the mean drop in
         probability while important pixels are deleted (``named``) and while random ones are
@@ -54,15 +59,17 @@ def explain_image(
     method, heat = importance or ("RISE", rise(fitted, probability, seed=seed))
     heat = _spread(heat, fitted.shape[:2])
     scores = faithfulness(fitted, heat, probability, seed=seed)
+    whole = fit.mask_out(heat)
     return {
         "method": method,
+        "heat": coarse(whole),
         "faithfulness": {name: round(value, 6) for name, value in scores.items()},
         "pictures": [
             {
                 "caption": f"{method}: deletion {scores['deletion']:.3f} (random"
                 f" {scores['deletion_random']:.3f}), insertion {scores['insertion']:.3f} (random"
                 f" {scores['insertion_random']:.3f})",
-                "png": encode_png(overlay(original, fit.mask_out(heat))),
+                "png": encode_png(overlay(original, whole, box=box)),
             }
         ],
     }
@@ -80,9 +87,10 @@ def rise(image: np.ndarray, probability: Probability, *, seed: int = 0) -> np.nd
     rng = np.random.default_rng(seed)
     height, width = image.shape[:2]
     masks = np.stack([_mask(rng, (height, width)) for _ in range(MASKS)])
-    hidden = image.mean(axis=(0, 1))
-    values = probability([_blended(image, hidden, mask) for mask in masks])
-    # Subtract the mean over all masks, so that pixels shown more often gain nothing.
+    hidden = image.mean(axis=(0, 1)).astype(np.float32)
+    apart = image - hidden  # (h, w, 3) float32
+    values = probability([_blended(apart, hidden, mask) for mask in masks])
+    # Against the mean over all masks, so that places which masks show more often gain nothing.
     heat = np.tensordot(values - values.mean(), masks - masks.mean(axis=0), axes=1)
     return (heat - heat.min()).astype(np.float32)
 
@@ -120,15 +128,29 @@ def faithfulness(
     }
 
 
-def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
-    """An image next to a copy with a heat map.
+def coarse(heat: np.ndarray) -> list[list[float]]:
+    """A map of heat in ``HEAT_CELLS`` x ``HEAT_CELLS`` cells, the most important of 1."""
+    import cv2
+
+    known = np.nan_to_num(heat).astype(np.float32)
+    cells = cv2.resize(known, (HEAT_CELLS, HEAT_CELLS), interpolation=cv2.INTER_AREA)
+    top = float(cells.max())
+    scaled: list[list[float]] = (cells / top if top > 0 else cells).round(3).tolist()
+    return scaled
+
+
+def overlay(
+    image: np.ndarray, heat: np.ndarray, *, box: Sequence[float] | None = None
+) -> np.ndarray:
+    """An image beside itself under a map of heat, with the scale of its colours at the right.
 
     Args:
         image: (h, w, 3) uint8.
-        heat: (h, w) importance, at least 0; NaN for pixels that the model did not see.
+        heat: (h, w) importance from 0 on; NaN where the model did not look.
+        box: is drawn on both: x_min, y_min, x_max, y_max in pixels of the image.
 
     Returns:
-        (rows, 2 * columns, 3) uint8; small images are enlarged.
+        (rows, columns, 3) uint8; larger than the image where that is small.
     """
     import cv2
 
@@ -141,7 +163,17 @@ def overlay(image: np.ndarray, heat: np.ndarray) -> np.ndarray:
     colours = cv2.applyColorMap((level * 255).astype(np.uint8), cv2.COLORMAP_INFERNO)[..., ::-1]
     grey = cv2.cvtColor(cv2.cvtColor(large, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB)
     veiled = cv2.addWeighted(grey, 0.45, np.ascontiguousarray(colours), 0.55, 0)
-    return np.concatenate([large, veiled], axis=1)
+    if box is not None:
+        corners = [round(float(side) * factor) for side in box]
+        width = max(2, size[1] // 160)
+        large = large.copy()
+        for each in (large, veiled):
+            for colour, thickness in (((0, 0, 0), width + 2), ((255, 255, 255), width)):
+                cv2.rectangle(each, tuple(corners[:2]), tuple(corners[2:]), colour, thickness)
+    steps = np.linspace(255, 0, size[1]).astype(np.uint8)[:, None]
+    scale = cv2.applyColorMap(np.repeat(steps, SCALE_PIXELS, axis=1), cv2.COLORMAP_INFERNO)
+    gap = np.full((size[1], SCALE_PIXELS // 2, 3), 255, np.uint8)
+    return np.concatenate([large, veiled, gap, scale[..., ::-1]], axis=1)
 
 
 def _mask(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
@@ -163,9 +195,9 @@ def _spread(grid: np.ndarray, size: tuple[int, ...]) -> np.ndarray:
     return cv2.resize(grid.astype(np.float32), size[::-1], interpolation=cv2.INTER_LINEAR)
 
 
-def _blended(image: np.ndarray, hidden: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    mask = mask[..., None]
-    return np.rint(mask * image + (1 - mask) * hidden).astype(np.uint8)
+def _blended(apart: np.ndarray, hidden: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """What a mask shows of an image, whose difference from the mean colour is ``apart``."""
+    return np.rint(mask[..., None] * apart + hidden).astype(np.uint8)
 
 
 def _blurred(image: np.ndarray) -> np.ndarray:

@@ -51,7 +51,7 @@ class ImageModel(TrainedModel[SettingsT, ImageAssets]):
         if not any(added.values()):
             return model
         from aitk.core.compression.channels import narrowed_like
-        from aitk.vision.models.transfer import copy_grown_weights
+        from aitk.core.training.growth import copy_grown_weights
 
         grown = self.build(settings, new, backbone=model.get_layer(BACKBONE))
         grown = narrowed_like(grown, model)  # ``compress`` may have pruned channels of the head

@@ -1,12 +1,11 @@
-"""Copies weights into another network: for another image size, or for more classes."""
+"""Copies weights into another network: for another image size."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import keras
-import numpy as np
 
 from aitk.core.contract.errors import UsageError
 from aitk.vision.models.backbones.blocks import MOMENTUM, FusedBatchNormalization
@@ -91,43 +90,3 @@ def _copy_weights(source: Any, target: Any) -> None:
             old, new = (patch_grid(each.image_size, each.patch_size) for each in (source, target))
             values[index] = interpolate_positions(value, old, new)
     target.set_weights(values)
-
-
-def copy_grown_weights(model: keras.Model, grown: keras.Model, *, added: Mapping[str, int]) -> None:
-    """Fill the weights of a model from those of the same model with fewer classes.
-
-    Both have the same architecture, and new classes follow the old ones: a weight that is longer
-    along its last axis keeps its initial values for the new classes. Shared weights are unchanged.
-
-    Args:
-        added: prefix of a head's layer names ("" for all) -> its number of new classes. An axis
-            that grew by a multiple of it holds the classes that many times, once per anchor.
-
-    """
-    known = {id(weight) for weight in model.weights}
-    needed = {id(weight) for weight in grown.weights}
-    old = [weight for weight in model.weights if id(weight) not in needed]
-    new = [weight for weight in grown.weights if id(weight) not in known]
-    for smaller, larger in zip(old, new, strict=True):
-        if smaller.shape == larger.shape:
-            larger.assign(smaller.value)
-            continue
-        classes = next(count for start, count in added.items() if _is_in(larger, start))
-        larger.assign(_widened(_array(smaller), _array(larger), added=classes))
-
-
-def _is_in(weight: Any, start: str) -> bool:
-    """Whether it belongs to a layer whose name has this prefix."""
-    return any(part.startswith(start) for part in weight.path.split("/"))
-
-
-def _widened(old: np.ndarray, new: np.ndarray, *, added: int) -> np.ndarray:
-    """Copy the old array (..., times * fewer) into the new one (..., times * more)."""
-    times = (new.shape[-1] - old.shape[-1]) // added
-    wide = new.reshape(*new.shape[:-1], times, -1).copy()
-    wide[..., : old.shape[-1] // times] = old.reshape(*old.shape[:-1], times, -1)
-    return wide.reshape(new.shape)
-
-
-def _array(weight: Any) -> np.ndarray:
-    return keras.ops.convert_to_numpy(weight.value)

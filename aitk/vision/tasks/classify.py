@@ -12,7 +12,7 @@ import numpy as np
 from aitk.core.contract.label_task import UNSEEN, LabelTask
 from aitk.core.contract.multi_label import MultiLabelTask
 from aitk.core.contract.task import Batch, Example, Note
-from aitk.core.io.images import decode_checked, encode_png
+from aitk.core.io.images import decode_checked, encode_bmp
 from aitk.vision.data.options import ClassifyImages
 from aitk.vision.features.assets import ImageAssets
 from aitk.vision.features.geometry import fit_image
@@ -120,7 +120,7 @@ class Classify(ImageTask, LabelTask[ImageAssets]):
         def probability(images: Sequence[np.ndarray]) -> np.ndarray:
             height, width = assets.size
             same = {"height": height, "width": width}
-            rows = [dict(fields) | same | {"image": encode_png(each)} for each in images]
+            rows = [dict(fields) | same | {"image": encode_bmp(each)} for each in images]
             return self.probabilities(predict(rows), assets)[:, index]
 
         importance = None

@@ -12,7 +12,7 @@ import numpy as np
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import unknown_name
 from aitk.core.contract.task import Batch, Evaluation, Metric, Note
-from aitk.core.io.images import decode_checked, encode_png
+from aitk.core.io.images import decode_checked, encode_bmp
 from aitk.vision.data.formats.coco_results import CocoResults
 from aitk.vision.data.options import DetectImages, DetectPredictOptions
 from aitk.vision.decoding.detections import (
@@ -210,7 +210,7 @@ class Detect(ImageTask):
         def similarities(images: Sequence[np.ndarray]) -> np.ndarray:
             height, width = assets.size
             same = {"height": height, "width": width}
-            rows = [dict(fields) | same | {"image": encode_png(each)} for each in images]
+            rows = [dict(fields) | same | {"image": encode_bmp(each)} for each in images]
             return np.array([similarity(best, each) for each in predict(rows)])
 
         (rows,) = in_original(best[None, None], fit.to_array()[None])
@@ -219,7 +219,7 @@ class Detect(ImageTask):
             "prediction": prediction["label"],
             "probability": prediction["score"],
             "box": ", ".join(f"{side:g}" for side in prediction["box"]),
-        } | explain_image(original, fitted, fit, similarities)
+        } | explain_image(original, fitted, fit, similarities, box=prediction["box"])
 
 
 def pad_objects(samples: Sequence[Sample]) -> np.ndarray:

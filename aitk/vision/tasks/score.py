@@ -12,7 +12,7 @@ import numpy as np
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.contract.score_task import ScoreTask
 from aitk.core.contract.task import Example, Note
-from aitk.core.io.images import decode_checked, encode_png
+from aitk.core.io.images import decode_checked, encode_bmp
 from aitk.vision.data.options import ScoreImages
 from aitk.vision.features.assets import ImageAssets
 from aitk.vision.features.geometry import fit_image
@@ -95,7 +95,7 @@ class Score(ScoreTask[ImageAssets], ImageTask):
         def score(images: Sequence[np.ndarray]) -> np.ndarray:
             height, width = assets.size
             same = {"height": height, "width": width}
-            rows = [dict(fields) | same | {"image": encode_png(each)} for each in images]
+            rows = [dict(fields) | same | {"image": encode_bmp(each)} for each in images]
             return self.scores(predict(rows), assets)
 
         importance = None

@@ -11,7 +11,7 @@ import numpy as np
 
 from aitk.core.contract.options import unknown_name
 from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note
-from aitk.core.io.images import decode_checked, encode_png
+from aitk.core.io.images import decode_checked, encode_bmp, encode_png
 from aitk.core.metrics.baselines import Baseline, Measured, Rows
 from aitk.core.metrics.classification import softmax
 from aitk.vision.data.formats.masks import known_classes
@@ -256,7 +256,7 @@ class Segment(ImageTask):
 
         def logits(images: np.ndarray) -> np.ndarray:
             shape = {"height": rows, "width": columns}
-            return predict([shape | {"image": encode_png(each)} for each in images])
+            return predict([shape | {"image": encode_bmp(each)} for each in images])
 
         found = label_image(original, assets, pixel_scorer(logits, mirror=False))
         index = explained_class(found, assets.labels, target)

@@ -1,10 +1,14 @@
 """Rows without labels: guesses by where rows gather, and a model that fits itself to them."""
 
+import tempfile
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from aitk.core.contract.errors import Interrupted
 from aitk.core.contract.options import resolve
 from aitk.core.contract.progress import Silent
 from aitk.core.metrics.classification import softmax
@@ -54,17 +58,46 @@ def accuracy(model, of) -> float:
     return float(np.mean(np.argmax(model(batch.inputs), axis=1) == batch.targets))
 
 
-def fit(model, of):
+def fit(model, of, state=None, reporter=None):
     from aitk.core.training.source_free import adapt
 
-    return adapt(
-        model,
-        TASK,
-        None,
-        rows=Examples(of, TASK, None),
-        options=resolve(TrainingOptions, OPTIONS),
-        reporter=Silent(),
-    )
+    with tempfile.TemporaryDirectory() as folder:
+        return adapt(
+            model,
+            TASK,
+            None,
+            rows=Examples(of, TASK, None),
+            options=resolve(TrainingOptions, OPTIONS),
+            state=state or Path(folder),
+            identity="same",
+            reporter=reporter or Silent(),
+        )
+
+
+class Interrupting(Silent):
+    """Stops an adaptation after its third epoch."""
+
+    epochs = 0
+
+    def note(self, text):
+        self.epochs += 1
+        if self.epochs == 3:
+            raise Interrupted("interrupted")
+
+
+def test_an_interrupted_adaptation_goes_on_to_the_same_weights(model, tmp_path):
+    moved = rows(96, shift=0.5, seed=4)
+    start = model.get_weights()
+    whole = fit(model, moved)
+    expected = model.get_weights()
+    model.set_weights(start)
+    with pytest.raises(Interrupted):
+        fit(model, moved, tmp_path, Interrupting())
+    model.set_weights(start)
+    history = fit(model, moved, tmp_path)
+    assert [row["loss"] for row in history] == [row["loss"] for row in whole]
+    for one, other in zip(expected, model.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_a_model_fits_itself_to_rows_that_came_to_lie_elsewhere(model):

@@ -66,3 +66,14 @@ def test_named_words_matter_more_than_random_ones():
 def test_a_text_of_one_word_has_nothing_to_compare_with():
     assert explain_text("good", probability)["faithfulness"] is None
     assert explain_text("", probability) == {"parts": [], "faithfulness": None}
+
+
+def test_the_fewest_words_are_found_without_which_something_else_is_predicted():
+    def predicted(texts):
+        return ["yes" if "good" in text or "long" in text else "no" for text in texts]
+
+    found = explain_text("a good and long film", probability, predicted=predicted)
+    assert found["counterfactual"]["prediction"] == "no"
+    assert set(found["counterfactual"]["without"]) >= {"good", "long"}
+    always = explain_text("a good film", probability, predicted=lambda texts: ["yes"] * len(texts))
+    assert always["counterfactual"] is None
