@@ -92,7 +92,7 @@ def _lines(
     every = [point for points in series.values() for point in points]
     frame = Frame([0.0, *(x for x, _ in every)], [y for _, y in every], height=_HEIGHT)
     body = [frame.axes("row", y_label)]
-    for drift in drifts:
+    for place, drift in enumerate(drifts):
         x = frame.x(drift["row"])
         body.append(
             Markup('<line class="guide" x1="{0:.1f}" y1="{1}" x2="{0:.1f}" y2="{2}">').format(
@@ -102,7 +102,7 @@ def _lines(
                 f"drift of the {drift['signal']} at row {drift['row']}, {drift['at']}"
             )
         )
-        body.append(svg_text(x + 4, TOP + 10, drift["signal"], "start"))
+        body.append(svg_text(x + 4, TOP + 10 + 14 * (place % 3), drift["signal"], "start"))
     for index, (name, points) in enumerate(series.items(), 1):
         path = " ".join(f"{frame.x(x):.1f},{frame.y(y):.1f}" for x, y in points)
         body.append(Markup('<polyline class="line s{}" points="{}"/>').format(index, path))
