@@ -129,8 +129,8 @@ def explain_rows(
         if note := found.get("note"):
             reporter.note(f"{row.file}:{row.line}: {note}")
     if neighbours:
-        found = nearest_rows(run, task, assets, model, rows, count=neighbours, reporter=reporter)
-        for explanation, nearest in zip(explanations, found, strict=True):
+        every = nearest_rows(run, task, assets, model, rows, count=neighbours, reporter=reporter)
+        for explanation, nearest in zip(explanations, every, strict=True):
             explanation["nearest"] = nearest
     return explanations
 

@@ -34,7 +34,7 @@ def global_importance(explanations: Sequence[Mapping[str, Any]]) -> list[dict[st
         for text, weight in own.items():
             name = str(explained) if isinstance(explained, str) else ""
             weights[name, text].append(weight)
-    found = [
+    found: list[dict[str, Any]] = [
         {
             "explained": explained,
             "part": text,

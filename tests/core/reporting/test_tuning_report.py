@@ -26,7 +26,7 @@ def test_models_and_parameters_are_compared(tmp_path):
     }  # fmt: skip
     tuning_report(tuning, tmp_path / "tuning.html", name="best")
     text = (tmp_path / "tuning.html").read_text(encoding="utf-8")
-    for words in ("Which model", "0.8", "bag.rate", "out of &lt;memory&gt;", "--max-minutes 1"):
+    for words in (">Models<", "0.8", "bag.rate", "out of &lt;memory&gt;", "--max-minutes 1"):
         assert words in text
     # The history, parallel coordinates, and a slice for each of two parameters.
     assert text.count('<svg class="chart"') == 4

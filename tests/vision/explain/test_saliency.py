@@ -67,10 +67,20 @@ def test_the_image_is_shown_next_to_its_map():
     heat = np.zeros((SIDE, SIDE), np.float32)
     heat[CORNER] = 1
     drawn = overlay(image(), heat)
-    assert drawn.shape == (256, 512, 3)  # eight times as large, twice as wide
-    veiled = drawn[:, 256:].astype(int)
+    assert drawn.shape[:2] == (256, 2 * 256 + 24)  # eight times as large, beside its map, a scale
+    veiled = drawn[:, 256:512].astype(int)
     assert veiled[64, 192].sum() > veiled[200, 32].sum()
     assert overlay(image(), np.zeros((SIDE, SIDE))).shape == drawn.shape
+    scale = drawn[:, -1].astype(int).sum(axis=1)
+    assert scale[0] > scale[128] > scale[-1]  # light is most
+
+
+def test_the_box_that_is_explained_is_drawn_on_both():
+    heat = np.zeros((SIDE, SIDE), np.float32)
+    plain, boxed = overlay(image(), heat), overlay(image(), heat, box=(4, 4, 12, 20))
+    changed = (plain != boxed).any(axis=-1)
+    assert changed[32:160, 30:35].any() and changed[32:160, 256 + 30 : 256 + 35].any()
+    assert not changed[60:120, 60:80].any()
 
 
 def test_an_explanation_is_drawn_in_the_original_image():
@@ -79,7 +89,8 @@ def test_an_explanation_is_drawn_in_the_original_image():
     told = explain_image(original, fitted, fit, probability)
     assert told["method"] == "RISE"
     drawn = decode_checked(told["pictures"][0]["png"])
-    assert drawn.shape[1] == 2 * drawn.shape[0] * 96 // 64
+    assert drawn.shape[1] == 2 * drawn.shape[0] * 96 // 64 + 24
+    assert np.max(told["heat"]) == 1
     assert told == explain_image(original, fitted, fit, probability)
 
 
