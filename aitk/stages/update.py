@@ -147,6 +147,7 @@ def _add_version(
 def learn_from(learner: Learner, inputs: Sequence[str], draft: Any) -> tuple[Updated, int]:
     """Read the new rows and train on them. Returns what came of it, and how many were refused."""
     task, reporter = learner.task, learner.reporter
+    learner.open()
     read = task.read(inputs, learner.reading, labelled=True, note=reporter.note)
     assets, items = task.extend(read, learner.assets, learner.known, reading=learner.reading)
     new = read_new(task, items, inputs, reporter)

@@ -98,11 +98,15 @@ def test_a_label_of_enough_new_rows_is_learned(run, tmp_path):
 
 def test_a_better_version_becomes_the_current_one(run, tmp_path):
     new = [(f"the {'splendid' if n % 2 else 'dreadful'} thing {n}", n % 2) for n in range(80)]
-    wrong = [(text, 1 - label) for text, label in new]
+    wrong = [(f"the {'good' if n % 2 else 'bad'} thing {n}", 1 - n % 2) for n in range(80)]
     outcome = update_with(run, new, tmp_path, keep_if_better=True, anchor="ewc")
     assert outcome.facts["current"] and load_run(tmp_path / "out" / "current").folder.is_dir()
     assert (tmp_path / "out" / "current").readlink().name == "v1"
-    worse = update_with(tmp_path / "out", wrong, tmp_path, keep_if_better=True, replay=0.0)
+    # One epoch, so that no better one is kept, of many large steps.
+    steps = {"epochs": 1, "batch_size": 2, "learning_rate": 0.3}
+    worse = update_with(
+        tmp_path / "out", wrong, tmp_path, keep_if_better=True, replay=0.0, training=steps
+    )
     assert not worse.facts["current"]
     assert (tmp_path / "out" / "current").readlink().name == "v1"
     assert load_run(tmp_path / "out" / "v2").manifest["parent"] == str(tmp_path / "out" / "v1")

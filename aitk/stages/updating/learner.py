@@ -91,12 +91,19 @@ class Learner:
                 f"{run.model} is fitted again to all rows: nothing is drawn back", where="--anchor"
             )
         self.data: PreparedData = data_of(task, run)
-        self.assets = open_assets(task, run)
-        self.reading: Any = open_reading(task, run)
-        self.settings: Any = open_settings(task, run)
-        self.learned = list(run.learned)
+        self.assets: Any = None
+        self.reading: Any = None
+        self.settings: Any = None
+        self.learned: list[dict[str, Any]] = []
         self.model: Any = None
         self._old_score: float | None = None
+
+    def open(self) -> None:
+        """Read the assets and options of the run; ``start`` loads its model."""
+        self.assets = open_assets(self.task, self.run)
+        self.reading = open_reading(self.task, self.run)
+        self.settings = open_settings(self.task, self.run)
+        self.learned = list(self.run.learned)
 
     @property
     def known(self) -> Known:

@@ -84,6 +84,7 @@ def follow(
         training, epochs=STREAM_EPOCHS if training.epochs is None else training.epochs
     )
     learner = Learner(run, task, options=options, training=training, reporter=Silent())
+    learner.open()
     source = Source(
         inputs[0], every=options.every, seconds=options.seconds, idle=options.idle,
         header=getattr(learner.reading, "header", "auto"),
