@@ -91,7 +91,8 @@ def rise(image: np.ndarray, probability: Probability, *, seed: int = 0) -> np.nd
     apart = image - hidden  # (h, w, 3) float32
     values = probability([_blended(apart, hidden, mask) for mask in masks])
     # Against the mean over all masks, so that places which masks show more often gain nothing.
-    heat = np.tensordot(values - values.mean(), masks - masks.mean(axis=0), axes=1)
+    apart_from_mean = (values - values.mean()).astype(np.float32)
+    heat = np.tensordot(apart_from_mean, masks - masks.mean(axis=0), axes=1)
     return (heat - heat.min()).astype(np.float32)
 
 
