@@ -41,7 +41,7 @@ from aitk.stages.updating.source import MiniBatch, Source
 from aitk.stages.updating.versions import Versions
 
 #: A mini-batch is few rows: without many old ones, and seen often, it would be learned by heart.
-#: Chosen on CLINC150 with other draws than those that "A stream" in bench/README.md reports.
+#: Chosen on CLINC150: see "A stream with planted drift" in bench/README.md.
 STREAM_REPLAY, STREAM_EPOCHS = 4.0, 4
 STATE, REPORT = "stream.json", "stream.html"
 #: Held-out rows of earlier mini-batches that a new version is judged by, too.
