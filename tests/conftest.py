@@ -91,6 +91,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("slow")
     if item.get_closest_marker("onnx") and not importlib.util.find_spec("tf2onnx"):
         pytest.skip("the extra onnx is not installed")
+    if item.get_closest_marker("cluster") and not importlib.util.find_spec("ray"):
+        pytest.skip("the extra cluster is not installed")
     random.seed(0)
     np.random.seed(0)
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import importlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +26,8 @@ def pretrain(
     domain: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    ranks: int | None = None,
+    engine: str | None = None,
     progress: Callback | Reporter | None = None,
     **options: Any,
 ) -> Run:
@@ -35,14 +39,15 @@ def pretrain(
         settings: settings of the model (``--set``).
         domain: refuse data of another domain.
         resume: continue an interrupted call with the same arguments.
+        ranks: processes that share every batch; the model is that of one.
+        engine: address of a Ray cluster that the ranks run on.
         options: training options, as in ``aitk DOMAIN pretrain --help``: ``model``, ``epochs``, ...
 
     Raises:
         aitk.errors.TrainingError: the loss is not finite, or memory is insufficient.
     """
-    from aitk.stages.pretrain import pretrain as stage
-
     _quiet()
+    stage = _stage("pretrain", ranks, engine)
     outcome = stage(
         Path(data),
         Path(out),
@@ -65,6 +70,8 @@ def finetune(
     domain: str | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    ranks: int | None = None,
+    engine: str | None = None,
     progress: Callback | Reporter | None = None,
     **options: Any,
 ) -> Run:
@@ -77,6 +84,8 @@ def finetune(
         domain: refuse data of another domain.
         overwrite: replace ``out``, if aitk wrote it.
         resume: continue an interrupted call with the same arguments.
+        ranks: processes that share every batch; the model is that of one.
+        engine: address of a Ray cluster that the ranks run on.
         progress: a function called with ``Progress`` objects.
         options: training options, as in ``aitk DOMAIN finetune --help``: ``model``, ``from_``,
             ``epochs``, ``batch_size``, ``learning_rate``, ``seed``, ...
@@ -92,9 +101,8 @@ def finetune(
         >>> run.model_name
         'bag'
     """
-    from aitk.stages.finetune import finetune as stage
-
     _quiet()
+    stage = _stage("finetune", ranks, engine)
     outcome = stage(
         Path(data),
         Path(out),
@@ -369,6 +377,27 @@ def compare(
     from aitk.stages.compare import compare as stage
 
     return stage([Path(run) for run in runs], split=split, reporter=reporter_for(progress))
+
+
+def _stage(name: str, ranks: int | None, engine: str | None) -> Callable[..., Outcome]:
+    """A stage of this name, by as many ranks as are asked for.
+
+    Raises:
+        UsageError: there are no such ranks.
+    """
+    from aitk.core.contract.errors import UsageError
+    from aitk.core.contract.options import resolve
+    from aitk.stages.options import RankOptions
+
+    chosen = resolve(RankOptions, {"ranks": ranks, "engine": engine})
+    if chosen.ranks is not None and chosen.ranks > 1:
+        from aitk.stages.parts.ranks import train_with_ranks
+
+        return functools.partial(train_with_ranks, name, ranks=chosen.ranks, engine=engine)
+    if engine is not None:
+        raise UsageError("how many ranks?", where="--engine", hint="Say it with --ranks N")
+    stage: Callable[..., Outcome] = getattr(importlib.import_module(f"aitk.stages.{name}"), name)
+    return stage
 
 
 def _domain_of(data: PathLike) -> str:

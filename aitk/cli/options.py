@@ -14,7 +14,12 @@ import typer
 from aitk import registry as tasks
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import Described, describe, resolve
-from aitk.stages.options import ParallelOptions, PrepareOptions, TrainingOptions
+from aitk.stages.options import (
+    ParallelOptions,
+    PrepareOptions,
+    RankOptions,
+    TrainingOptions,
+)
 
 DataFolder = Annotated[Path, typer.Argument(metavar="DATA", help="a prepared data folder")]
 RunFolder = Annotated[Path, typer.Argument(metavar="RUN", help="a run folder")]
@@ -85,6 +90,7 @@ PARTS: dict[type, str] = {
     PrepareOptions: DATA,
     TrainingOptions: TRAINING,
     ParallelOptions: PROCESSES,
+    RankOptions: PROCESSES,
 }
 
 

@@ -24,6 +24,7 @@ def finetune(
     settings: Mapping[str, Any],
     overwrite: bool = False,
     resume: bool = False,
+    state: Path | None = None,
     reporter: Reporter,
 ) -> Outcome:
     """Train on prepared data and write a run. The data determines the task."""
@@ -38,5 +39,6 @@ def finetune(
         settings=settings,
         overwrite=overwrite,
         resume=resume,
+        state=state,
         reporter=reporter,
     )

@@ -38,6 +38,21 @@ class ParallelOptions:
 
 
 @dataclass(frozen=True)
+class RankOptions:
+    """How one model is trained by several processes."""
+
+    ranks: int | None = option(
+        None,
+        "processes that share every batch; the model is that of one",
+        minimum=1,
+        maximum=10_000,
+    )
+    engine: str | None = option(
+        None, "address of a Ray cluster to run the --ranks on (needs the extra cluster)"
+    )
+
+
+@dataclass(frozen=True)
 class TrainingOptions:
     """Training options, shared by pretrain, finetune, tune, update and compress."""
 

@@ -24,6 +24,7 @@ def pretrain(
     settings: Mapping[str, Any],
     overwrite: bool = False,
     resume: bool = False,
+    state: Path | None = None,
     reporter: Reporter,
 ) -> Outcome:
     """Train the objective's model and write a run for ``finetune --from``.
@@ -48,5 +49,6 @@ def pretrain(
         settings=settings,
         overwrite=overwrite,
         resume=resume,
+        state=state,
         reporter=reporter,
     )

@@ -65,6 +65,7 @@ def train_run(
     reporter: Reporter,
     extra: Mapping[str, Any] | None = None,
     on_epoch: Callable[[Mapping[str, float], int], None] | None = None,
+    state: Path | None = None,
 ) -> Outcome:
     """Build the model, train it, select the best epoch, write the run.
 
@@ -72,6 +73,7 @@ def train_run(
         settings: the given settings of the model; checked before anything heavy starts.
         extra: further keys for ``run.json``.
         on_epoch: see ``core.training.loop.train``.
+        state: where the training goes on from, if not from the draft's own state.
     """
     name = choose_model(task, options)
     check_settings(task, name, settings)
@@ -177,7 +179,7 @@ def train_run(
                 ),
                 validation=held_out,
                 options=options,
-                state=draft.state,
+                state=state or draft.state,
                 identity=identity(data, name, options, chosen),
                 reporter=reporter,
                 loss=spec.loss(assets),

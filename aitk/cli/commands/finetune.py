@@ -6,7 +6,7 @@ from aitk.cli.options import DataFolder, Out, Overwrite, Resume, Settings
 from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
-from aitk.stages.options import TrainingOptions
+from aitk.stages.options import RankOptions, TrainingOptions
 
 
 def finetune(
@@ -15,6 +15,7 @@ def finetune(
     out: Out,
     options: TrainingOptions,
     settings: Settings,
+    ranks: RankOptions,
     reporter: Reporter,
     overwrite: Overwrite = False,
     resume: Resume = False,
@@ -39,4 +40,5 @@ def finetune(
         resume=resume,
         progress=reporter,
         **as_dict(options),
+        **as_dict(ranks),
     ).outcome

@@ -8,7 +8,7 @@ from aitk.cli.options import DataFolder, Out, Overwrite, Resume, Settings
 from aitk.core.contract.options import as_dict, option
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
-from aitk.stages.options import TrainingOptions
+from aitk.stages.options import RankOptions, TrainingOptions
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,7 @@ def pretrain(
     choice: Choice,
     options: TrainingOptions,
     settings: Settings,
+    ranks: RankOptions,
     reporter: Reporter,
     overwrite: Overwrite = False,
     resume: Resume = False,
@@ -50,4 +51,5 @@ def pretrain(
         resume=resume,
         progress=reporter,
         **as_dict(options),
+        **as_dict(ranks),
     ).outcome

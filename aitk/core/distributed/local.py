@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import select
 import selectors
 import signal
 import socket
@@ -57,8 +58,14 @@ class LocalWorker:
         """Send a shard of work."""
         self._tell({"shard": shard})
 
-    def receive(self) -> list[Message]:
-        """New messages of the worker; ``LOST`` if it has died. Blocks until there are some."""
+    def receive(self, timeout_s: float | None = None) -> list[Message]:
+        """New messages of the worker; ``LOST`` if it has died. Waits until there are some.
+
+        Args:
+            timeout_s: how long it waits at most.
+        """
+        if timeout_s is not None and not select.select([self.descriptor], [], [], timeout_s)[0]:
+            return []
         content = os.read(self.descriptor, 1 << 16)
         if not content:
             return [{LOST: self._last_words()}]

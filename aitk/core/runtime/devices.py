@@ -6,6 +6,7 @@ import contextlib
 from typing import Any
 
 from aitk.core.contract.errors import UsageError
+from aitk.core.distributed.gang import current_rank
 
 POLICIES = {"float32": "float32", "bfloat16": "mixed_bfloat16", "float16": "mixed_float16"}
 
@@ -18,7 +19,8 @@ def set_up_training(*, seed: int, precision: str, devices: int | None) -> Any:
         devices: number of GPUs to use; None for all.
 
     Returns:
-        A context for building and training the model: all visible GPUs mirrored, or nothing.
+        A context for building and training the model: all visible GPUs mirrored, those of the other
+        ranks too where ``TF_CONFIG`` names some, or nothing.
 
     Raises:
         UsageError: more devices are requested than available.
@@ -48,6 +50,8 @@ def set_up_training(*, seed: int, precision: str, devices: int | None) -> Any:
     if precision == "auto":
         precision = "bfloat16" if gpus and all(map(_computes_bfloat16, gpus)) else "float32"
     keras.config.set_dtype_policy(POLICIES[precision])
+    if current_rank() is not None:
+        return tf.distribute.MultiWorkerMirroredStrategy().scope()
     used = len(gpus) if devices is None else devices
     if used > 1:
         return tf.distribute.MirroredStrategy([f"GPU:{index}" for index in range(used)]).scope()

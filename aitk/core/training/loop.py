@@ -34,6 +34,7 @@ from aitk.core.training.events import Events
 from aitk.core.training.feeding import Waiting, feed
 from aitk.core.training.history import Progress, Trained, evaluate_closed_form, point_scores
 from aitk.core.training.optimizers import SCHEDULE_FREE, make_optimizer
+from aitk.core.training.replicas import Wishes, replicas_of
 from aitk.core.training.schedule import learning_rate_at
 
 if TYPE_CHECKING:
@@ -155,6 +156,7 @@ class _Loop:
         self.best_measured: Mapping[str, np.ndarray] | None = None
         self.events = Events(events) if events else None
         self.on_epoch, self.anchor = on_epoch, anchor
+        self.replicas = replicas_of(model, self._wishes)
         self.waiting = Waiting()
         self.saved_at = time.monotonic()
         self.started = time.monotonic()
@@ -204,7 +206,8 @@ class _Loop:
         if progress.step == len(plan) or (progress.step and self._out_of_time()):
             return
         try:
-            self.model.fit(
+            fit = self.model.fit if self.replicas is None else self.replicas.fit
+            fit(
                 feed(
                     self.model,
                     self.task,
@@ -258,15 +261,31 @@ class _Loop:
             f"loss {progress.loss_sum / progress.rows:.4f}",
         )
         self._stop_if_interrupted()
-        if time.monotonic() - self.saved_at > options.save_minutes * 60:
+        if self._agreed().save:
             self.save()
         return self._out_of_time()
 
+    def _wishes(self) -> Wishes:
+        """What this process wants to be done after the next step."""
+        limit = self.options.max_minutes
+        return Wishes(
+            stop=interrupts.requested(),
+            save=time.monotonic() - self.saved_at > self.options.save_minutes * 60,
+            no_more=limit is not None and self.minutes >= limit,
+        )
+
+    def _agreed(self) -> Wishes:
+        """What is to be done: of several processes all do what rank 0 wanted."""
+        if self.replicas is not None and self.replicas.spans_processes:
+            return self.replicas.told
+        return self._wishes()
+
     def _stop_if_interrupted(self) -> None:
         """Save and stop after a signal; leaving fit makes Keras average the weights."""
-        if interrupts.requested():
+        if self._agreed().stop:
             self.save()
             interrupts.check()
+            raise Interrupted("rank 0 was interrupted")
 
     def rate(self) -> float:
         """The learning rate of the next step."""
@@ -285,9 +304,14 @@ class _Loop:
     def save(self) -> None:
         """Write the state for resuming the training."""
         progress = self.progress
+        # Some variables are averages over the ranks: each of these takes part in reading them.
+        variables = [np.asarray(variable) for variable in self._variables()]
+        self.saved_at = time.monotonic()
+        if self.replicas is not None and not self.replicas.writes:
+            return
         save_state(
             self.state,
-            variables=self._variables(),
+            variables=variables,
             progress={
                 "identity": self.identity,
                 "epoch": progress.epoch,
@@ -300,7 +324,6 @@ class _Loop:
                 "seconds": self.minutes * 60,
             },
         )
-        self.saved_at = time.monotonic()
 
     def _load(self) -> list[np.ndarray]:
         saved = load_progress(self.state)
@@ -404,13 +427,15 @@ class _Loop:
             return f"--max-minutes {options.max_minutes:g} reached"
         if self.validation is None:
             return None
-        if self.progress.epochs_without_gain(self.task.metric) >= options.patience:
+        gained = self.progress.epochs_without_gain(self.task.metric) < options.patience
+        if self.replicas is not None:
+            gained = not self.replicas.agree(not gained)
+        if not gained:
             return f"no improvement for {options.patience} epochs"
         return None
 
     def _out_of_time(self) -> bool:
-        limit = self.options.max_minutes
-        return limit is not None and self.minutes >= limit
+        return self._agreed().no_more
 
     def _global_step(self) -> int:
         return self.progress.epoch * self.steps_per_epoch + self.progress.step
