@@ -98,11 +98,29 @@ class CountsReading(Protocol):
         """The counts as JSON, once every row has been read."""
 
     @abstractmethod
-    def set_reading_counts(self, counts: Mapping[str, Any]) -> None:
-        """Continue as if this process had read the rows itself.
+    def set_reading_counts(self, parts: Sequence[Mapping[str, Any]]) -> list[str]:
+        """Go on as if this process had read the rows itself.
 
         Args:
-            counts: counts from ``reading_counts`` in another process.
+            parts: what ``reading_counts`` gave in each of the processes that read them.
+
+        Returns:
+            Notes that can only be made of all of it.
+        """
+
+
+@runtime_checkable
+class ReadsRecords(Protocol):
+    """A task that can pass over records without opening the files that they name."""
+
+    @abstractmethod
+    def read_records(
+        self, sources: Sequence[str], reading: Any, *, note: Note, wanted: Callable[[int], bool]
+    ) -> Iterator[tuple[int, Row | Refusal]]:
+        """Labelled rows, as ``read`` gives them, each with the number of its record from 0.
+
+        Args:
+            wanted: is asked once for each record, in order.
         """
 
 

@@ -78,17 +78,54 @@ def read_audio_rows(
         DataError: a source is missing or has nothing to read, or its columns are ambiguous.
 
     """
+    kinds: Counter[str] = Counter()
+    for _, row in read_audio_records(
+        sources,
+        reading,
+        content=content,
+        labelled=labelled,
+        note=note,
+        check=check,
+        kinds=kinds,
+    ):
+        yield row
+    if labelled:
+        for sentence in notes_on_kinds(kinds):
+            note(sentence)
+
+
+def read_audio_records(
+    sources: Sequence[str],
+    reading: AudioReading,
+    *,
+    content: Content | None,
+    labelled: bool,
+    note: Note,
+    check: Callable[[Mapping[str, Any]], str | None] | None = None,
+    kinds: Counter[str],
+    wanted: Callable[[int], bool] = lambda number: True,
+) -> Iterator[tuple[int, Row | Refusal]]:
+    """Stream the rows of wanted recordings, each with the number of its recording from 0.
+
+    Args:
+        sources, reading, ...: see ``read_audio_rows``.
+        kinds: counts the kinds of audio; see ``notes_on_kinds``.
+        wanted: other recordings are not opened.
+    """
     due = content if labelled else None
     note = once(note)
-    kinds: Counter[str] = Counter()
     same_kind = SameKind()
     held_out = _held_out(reading)
+    number = -1
     if labelled and not reading.validation_speakers and "-" not in sources:
         held_out |= _chosen(sources, reading, content=due, note=note)
     for source in sources:
         for item in _by_channel(_items(source, reading, content=due, note=note), reading):
+            number += 1
+            if not wanted(number):
+                continue
             if isinstance(item, Refusal):
-                yield item
+                yield number, item
                 continue
             split = held_out.get(item.speaker, "train") if held_out else item.split
             rows = _rows(item, reading, content=due, split=split, kinds=kinds)
@@ -97,10 +134,13 @@ def read_audio_rows(
                 if isinstance(row, Row):
                     problem = same_kind.problem(row.fields["audio"])
                     problem = problem or (check(row.fields) if check else None)
-                yield Refusal(row.file, row.line, problem) if problem else row
-    if kinds and labelled:
-        found = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.most_common(10))
-        note(f"source recordings: {found}")
+                yield number, Refusal(row.file, row.line, problem) if problem else row
+
+
+def notes_on_kinds(kinds: Counter[str]) -> list[str]:
+    """A sentence on the kinds of audio that were read, if any was."""
+    found = ", ".join(f"{kind} ({count:,})" for kind, count in kinds.most_common(10))
+    return [f"source recordings: {found}"] if found else []
 
 
 def _ignore(sentence: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, ClassVar
 
 import numpy as np
@@ -12,7 +13,12 @@ from aitk.core.contract.task import AssetsT, Note, Task
 from aitk.speech.data.audio import content_key
 from aitk.speech.data.options import AudioReading
 from aitk.speech.data.quality import AudioInspector
-from aitk.speech.data.reading import Content, read_audio_rows
+from aitk.speech.data.reading import (
+    Content,
+    notes_on_kinds,
+    read_audio_records,
+    read_audio_rows,
+)
 
 
 class AudioTask(Task[AssetsT]):
@@ -34,6 +40,35 @@ class AudioTask(Task[AssetsT]):
             note=note,
             check=(lambda fields: self.check_row(fields, reading)) if labelled else None,
         )
+
+    def read_records(
+        self,
+        sources: Sequence[str],
+        reading: AudioReading,
+        *,
+        note: Note,
+        wanted: Callable[[int], bool],
+    ) -> Iterator[tuple[int, Row | Refusal]]:
+        self._kinds: Counter[str] = Counter()
+        return read_audio_records(
+            sources,
+            reading,
+            content=self.annotation,
+            labelled=True,
+            note=note,
+            check=lambda fields: self.check_row(fields, reading),
+            kinds=self._kinds,
+            wanted=wanted,
+        )
+
+    def reading_counts(self) -> dict[str, Any]:
+        return {"kinds": dict(self._kinds)}
+
+    def set_reading_counts(self, parts: Sequence[Mapping[str, Any]]) -> list[str]:
+        kinds: Counter[str] = Counter()
+        for part in parts:
+            kinds.update(part["kinds"])
+        return notes_on_kinds(kinds)
 
     def check_row(self, fields: Mapping[str, Any], reading: Any) -> str | None:
         """Why a labelled row is unusable, or None."""

@@ -17,7 +17,7 @@ from typing import Any
 from aitk import __version__
 from aitk.core.artifacts.drafts import draft_folder
 from aitk.core.artifacts.parts import BLOCK, FORMAT, Part, PartNumber
-from aitk.core.contract.capabilities import CountsReading, Grouped
+from aitk.core.contract.capabilities import CountsReading, Grouped, ReadsRecords
 from aitk.core.contract.errors import ArtifactError, DataError, UsageError
 from aitk.core.contract.options import as_dict, resolve
 from aitk.core.contract.outcome import Outcome
@@ -181,9 +181,10 @@ class _Joined:
         for part in self.parts:
             for sentence in part.header["notes"]:
                 note(sentence)
-        counts = self.parts[0].header.get("counts")
-        if counts is not None and isinstance(task, CountsReading):
-            task.set_reading_counts(counts)
+        if isinstance(task, CountsReading):
+            counts = [part.header.get("counts", {}) for part in self.parts]
+            for sentence in task.set_reading_counts(counts):
+                note(sentence)
         total = sum(part.header["rows"] + part.header["refused"] for part in self.parts)
         rows = _merged([part.path / ROWS for part in self.parts])
         return iter(self.reporter.track(rows, "joining", total=total))
@@ -326,7 +327,9 @@ def _write_part(
 def numbered_rows(
     task: Task, sources: Sequence[str], reading: Any, part: PartNumber, *, note: Note
 ) -> Iterator[tuple[int, Row | Refusal]]:
-    """The rows with the indices of their records; rows of other parts may be missing."""
+    """The rows with the numbers of their records; those of other parts may be left out."""
+    if isinstance(task, ReadsRecords):
+        return task.read_records(sources, reading, note=note, wanted=part.holds)
     return enumerate(task.read(sources, reading, labelled=True, note=note))
 
 
