@@ -2,6 +2,7 @@
 
     python bench/scaling.py make FOLDER      rows, prepared data and runs, once
     python bench/scaling.py measure FOLDER   the table, on a quiet machine with two processors
+    python bench/scaling.py rates FOLDER     what every part repeats, and what join does by itself
 
 Every measured command is a process of its own that is bound to its processors. A worker (in
 training a rank) is killed once, after a share of the time that the undisturbed command took.
@@ -99,6 +100,31 @@ def measure(folder: Path) -> None:
         )
 
 
+def rates(folder: Path) -> None:
+    """Print how fast rows are counted, and how fast parts are joined, by one processor."""
+    for left in [*folder.glob("parts*"), *folder.glob("audio*")]:
+        shutil.rmtree(left) if left.is_dir() else left.unlink()
+    predict = ["nlp", "predict", "run", "new.csv", "--out", "parts.jsonl", "--part"]
+    listen = ["speech", "prepare", "recordings", "--task", "keywords", "--out", "audio", "--part"]
+    start = timed(["nlp", "predict", "--help"], folder, cpus={0})
+    empty = timed([*predict, "2/100000"], folder, cpus={0})  # no window is so small
+    print(f"counting: {PREDICTED_ROWS / (empty - start):,.0f} rows/s")
+    for number in (1, 2):
+        timed([*predict, f"{number}/2"], folder, cpus={0, 1})
+        timed([*listen, f"{number}/2"], folder, cpus={0, 1})
+    parts = [path.name for path in sorted(folder.glob("parts.jsonl.*-of-2"))]
+    joined = timed(["join", *parts, "--out", "parts.jsonl"], folder, cpus={0})
+    print(f"joining predictions: {PREDICTED_ROWS / (joined - start):,.0f} rows/s")
+    parts = [path.name for path in sorted(folder.glob("audio.*-of-2"))]
+    size = sum((folder / part / "rows.jsonl").stat().st_size for part in parts)
+    joined = timed(["join", *parts, "--out", "audio"], folder, cpus={0})
+    hours = RECORDINGS * 4 / 3600
+    print(
+        f"joining audio: {hours / (joined - start) * 3600:,.0f} hours an hour,"
+        f" {size / hours / 1e6:,.0f} MB of parts an hour"
+    )
+
+
 def timed(
     arguments: list[str], folder: Path, *, cpus: set[int], kill_after: float | None = None
 ) -> float:
@@ -144,4 +170,4 @@ def distance(first: Path, second: Path) -> float:
 
 
 if __name__ == "__main__":
-    {"make": make, "measure": measure}[sys.argv[1]](Path(sys.argv[2]))
+    {"make": make, "measure": measure, "rates": rates}[sys.argv[1]](Path(sys.argv[2]))

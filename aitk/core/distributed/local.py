@@ -12,6 +12,7 @@ import socket
 import subprocess
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -113,16 +114,17 @@ class LocalEngine:
 
     def __init__(self, workers: int):
         self._shares = shares_of_cpus(workers)
-        self._started = 0
+        self._used: dict[LocalWorker, int] = {}  # the share of each worker
         self._selector = selectors.DefaultSelector()
 
     def start(
         self, work: str, common: Message, *, environment: Mapping[str, str] | None = None
     ) -> LocalWorker:
         """Start a worker; see ``messages.open_work``."""
-        cpus = self._shares[self._started % len(self._shares)]
-        self._started += 1
-        worker = LocalWorker(work, common, environment=environment or {}, cpus=cpus)
+        used = Counter(self._used.values())
+        share = min(range(len(self._shares)), key=lambda index: used[index])
+        worker = LocalWorker(work, common, environment=environment or {}, cpus=self._shares[share])
+        self._used[worker] = share
         self._selector.register(worker.descriptor, selectors.EVENT_READ, worker)
         return worker
 
@@ -136,6 +138,7 @@ class LocalEngine:
         """Terminate a worker."""
         with contextlib.suppress(KeyError):
             self._selector.unregister(worker.descriptor)
+        self._used.pop(worker, None)
         worker.stop()
 
     def addresses(self, count: int) -> list[str]:

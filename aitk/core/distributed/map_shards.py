@@ -15,6 +15,7 @@ from aitk.core.distributed.messages import (
     LOST,
     NOTE,
     PROGRESS,
+    READY,
     STATUS,
     WARN,
     Message,
@@ -62,7 +63,7 @@ def map_shards(
     try:
         yield from mapped.results(workers)
     finally:
-        opened.close([*mapped.busy, *mapped.idle])
+        opened.close([*mapped.busy, *mapped.idle, *mapped.starting])
 
 
 class _Map:
@@ -88,30 +89,36 @@ class _Map:
         self._done = [0] * len(shards)  # items done per shard
         self.busy: dict[Any, int] = {}
         self.idle: list[Any] = []
+        self.starting: list[Any] = []
+        self._stillborn = 0
 
     def results(self, workers: int) -> Iterator[Any]:
         """The results in order; workers continue while the caller uses them."""
         found: dict[int, Any] = {}
         following = 0
         while following < len(self._shards):
-            while self._todo and len(self.busy) < workers:
-                worker = self.idle.pop() if self.idle else self._start()
+            while self._todo and self.idle:
+                worker = self.idle.pop()
                 number = self._todo.popleft()
                 self.busy[worker] = number
                 worker.send(self._shards[number])
+            # A cluster may have no room for another worker: whoever is there does its shards.
+            running = len(self.busy) + len(self.idle) + len(self.starting)
+            for _ in range(min(workers - running, len(self._todo) - len(self.starting))):
+                self.starting.append(self._engine.start(self._work, self._common))
             for worker, message in self._engine.wait():
                 self._hear(worker, message, found)
             while following in found:
                 yield found.pop(following)
                 following += 1
 
-    def _start(self) -> Any:
-        return self._engine.start(self._work, self._common)
-
     def _hear(self, worker: Any, message: Message, found: dict[int, Any]) -> None:
         if LOST in message:
             self._lose(worker, message[LOST])
             return
+        if READY in message and worker in self.starting:
+            self.starting.remove(worker)
+            self.idle.append(worker)
         number = self.busy.get(worker)
         if number is None:
             return
@@ -136,6 +143,11 @@ class _Map:
         self._engine.stop(worker)
         if worker in self.idle:
             self.idle.remove(worker)
+        if worker in self.starting:
+            self.starting.remove(worker)
+            self._stillborn += 1
+            if self._stillborn == MAX_LOSSES:
+                raise TrainingError(f"{MAX_LOSSES} workers died as they started ({how})")
         number = self.busy.pop(worker, None)
         if number is None:
             return

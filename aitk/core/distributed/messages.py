@@ -25,6 +25,8 @@ Item = TypeVar("Item")
 DONE, FAILED, BUG, LOST = "done", "failed", "bug", "lost"
 #: Progress messages of a worker.
 PROGRESS, NOTE, WARN, STATUS, EPOCH = "progress", "note", "warn", "status", "epoch"
+#: A worker has started, and takes shards.
+READY = "ready"
 ENDS = (DONE, FAILED, BUG, LOST)
 
 

@@ -14,7 +14,7 @@ import sys
 import threading
 from typing import Any
 
-from aitk.core.distributed.messages import DONE, Message, as_message, open_work
+from aitk.core.distributed.messages import DONE, READY, Message, as_message, open_work
 from aitk.core.runtime import interrupts
 
 
@@ -35,6 +35,7 @@ def main(descriptor: int) -> None:
 
     _quiet()
     request = waiting.get()
+    send({READY: True})
     work = None
     while True:
         shard = waiting.get()["shard"]

@@ -39,7 +39,7 @@ for devices in (1, 2):
     with scope:
         spec = task.models["dense"]
         model = spec.build(resolve(ToySettings, {"dropout": 0}), None)
-    encoded = Examples(rows, task, None, reporter=Silent())
+    encoded = Examples(rows, task, None)
     options = resolve(TrainingOptions, given)
     with tempfile.TemporaryDirectory() as folder:
         trained.append(
