@@ -10,7 +10,7 @@ import pytest
 
 from aitk.core.contract.errors import DataError, Interrupted, TrainingError
 from aitk.core.contract.progress import Silent
-from aitk.core.distributed.local import shares_of_cpus
+from aitk.core.distributed.local import LocalEngine, LocalWorker, shares_of_cpus
 from aitk.core.distributed.map_shards import map_shards
 from aitk.core.runtime import interrupts
 
@@ -99,6 +99,25 @@ def test_the_shard_of_a_killed_worker_is_done_again(square):
     assert square(6, dies=3, once=True, reporter=heard) == [number**2 for number in range(6)]
     (warning,) = heard.warnings
     assert "SIGKILL" in warning and "shard 4 of 6" in warning
+
+
+def test_a_lost_worker_need_not_be_replaced(square, monkeypatch):
+    """A cluster may have no room for another one."""
+
+    class Full(LocalEngine):
+        started = 0
+
+        def start(self, *given, **named):
+            self.started += 1
+            return super().start(*given, **named) if self.started < 3 else object()
+
+        def stop(self, worker):
+            if isinstance(worker, LocalWorker):
+                super().stop(worker)
+
+    where = "aitk.core.distributed.map_shards.open_engine"
+    monkeypatch.setattr(where, lambda address, *, workers: Full(workers))
+    assert square(6, dies=3, once=True) == [number**2 for number in range(6)]
 
 
 def test_a_shard_that_kills_every_worker_is_given_up(square):
