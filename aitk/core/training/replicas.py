@@ -59,6 +59,10 @@ class Replicas:
         total: int = self._strategy.num_replicas_in_sync
         return total
 
+    def scope(self) -> Any:
+        """A context in which variables are made on all of them."""
+        return self._strategy.scope()
+
     def fit(
         self, batches: Iterable[tuple[Any, Any, Any]], *, callbacks: Sequence[Any], **given: Any
     ) -> None:
