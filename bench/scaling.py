@@ -133,6 +133,7 @@ def timed(
     process = subprocess.Popen(
         [*AITK, *arguments, "--quiet"],
         cwd=folder,
+        stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,
         preexec_fn=lambda: os.sched_setaffinity(0, cpus),
     )
