@@ -39,7 +39,7 @@ def pretrain(
         settings: settings of the model (``--set``).
         domain: refuse data of another domain.
         resume: continue an interrupted call with the same arguments.
-        ranks: processes that share every batch; the model is that of one.
+        ranks: processes that share every batch.
         engine: address of a Ray cluster that the ranks run on.
         options: training options, as in ``aitk DOMAIN pretrain --help``: ``model``, ``epochs``, ...
 
@@ -84,7 +84,7 @@ def finetune(
         domain: refuse data of another domain.
         overwrite: replace ``out``, if aitk wrote it.
         resume: continue an interrupted call with the same arguments.
-        ranks: processes that share every batch; the model is that of one.
+        ranks: processes that share every batch.
         engine: address of a Ray cluster that the ranks run on.
         progress: a function called with ``Progress`` objects.
         options: training options, as in ``aitk DOMAIN finetune --help``: ``model``, ``from_``,

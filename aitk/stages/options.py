@@ -43,7 +43,7 @@ class RankOptions:
 
     ranks: int | None = option(
         None,
-        "processes that share every batch; the model is that of one",
+        "processes that share every batch",
         minimum=1,
         maximum=10_000,
     )
