@@ -111,7 +111,7 @@ def test_a_model_learns_its_rows_by_heart_and_explains_them():
     built = spec.build(settings, assets)
     built.compile(keras.optimizers.Adam(2e-3), loss=spec.loss(assets))
     batch = TASK.collate(TASK.encode(ROWS, assets), assets)
-    for _ in range(80):
+    for _ in range(200):
         built.train_on_batch(batch.inputs, batch.targets)
     predict = KerasPredictor(built)
     measured = measure_rows(ROWS, TASK, assets, predict, batch_size=4)
