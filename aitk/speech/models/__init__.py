@@ -50,7 +50,13 @@ def build_backbone(model: str, settings: Any, dimensions: int) -> keras.Model:
             hint=f"Use a multiple of {heads}",
         )
     module = importlib.import_module(f"aitk.speech.models.{FILES[model]}")
-    return module.build_backbone(settings, dimensions)
+    from aitk.core.layers.group_norm import with_normalization
+    from aitk.speech.models.convolution import step_group_normalization
+
+    backbone = module.build_backbone(settings, dimensions)
+    return with_normalization(
+        backbone, getattr(settings, "normalization", "batch"), replace=step_group_normalization
+    )
 
 
 def check_dimensions(backbone: keras.Model, dimensions: int) -> None:

@@ -14,6 +14,7 @@ import keras
 
 from aitk.core.contract.errors import UsageError
 from aitk.core.layers import Shape, Tensor
+from aitk.core.layers.group_norm import groups_of
 from aitk.speech.models.inputs import HidePadding, SubsampleMask
 
 MOMENTUM = 0.9  # Keras' 0.99 lags behind in trainings of a few hundred steps
@@ -105,6 +106,50 @@ class StepNormalization(keras.layers.BatchNormalization):
         self, sequence_shape: Shape, padding_mask_shape: Shape | None = None
     ) -> Shape:
         return sequence_shape
+
+
+@keras.saving.register_keras_serializable("aitk.speech")
+class StepGroupNormalization(keras.layers.Layer):
+    """Group normalisation (Wu and He 2018) whose statistics are those of a row's real steps."""
+
+    def __init__(self, groups: int, epsilon: float = 1e-3, **kwargs: Any):
+        super().__init__(**kwargs)
+        self.supports_masking = False  # the mask is an input like any other
+        self.groups, self.epsilon = groups, epsilon
+
+    def build(self, sequence_shape: Shape, padding_mask_shape: Shape | None = None) -> None:
+        channels = (sequence_shape[-1],)
+        self.gamma = self.add_weight(shape=channels, initializer="ones", name="gamma")
+        self.beta = self.add_weight(shape=channels, initializer="zeros", name="beta")
+
+    def call(self, sequence: Tensor, padding_mask: Tensor) -> Tensor:
+        # (batch, steps, ..., channels), (batch, steps) -> the same shape as the sequence
+        ops = keras.ops
+        shape = ops.shape(sequence)
+        size = sequence.shape[-1] // self.groups
+        x = ops.reshape(ops.cast(sequence, "float32"), (shape[0], shape[1], -1, self.groups, size))
+        real = ops.cast(padding_mask, "float32")[:, :, None, None, None]
+        over = (1, 2, 4)
+        count = ops.maximum(ops.sum(real * ops.ones_like(x), axis=over, keepdims=True), 1.0)
+        mean = ops.sum(x * real, axis=over, keepdims=True) / count
+        variance = ops.sum(ops.square(x - mean) * real, axis=over, keepdims=True) / count
+        x = (x - mean) * ops.rsqrt(variance + self.epsilon)
+        x = ops.cast(ops.reshape(x, shape), sequence.dtype)
+        return x * ops.cast(self.gamma, x.dtype) + ops.cast(self.beta, x.dtype)
+
+    def compute_output_shape(
+        self, sequence_shape: Shape, padding_mask_shape: Shape | None = None
+    ) -> Shape:
+        return sequence_shape
+
+    def get_config(self) -> dict[str, Any]:
+        return super().get_config() | {"groups": self.groups, "epsilon": self.epsilon}
+
+
+def step_group_normalization(layer: keras.layers.BatchNormalization) -> keras.layers.Layer:
+    """What stands for a layer of batch normalisation in a backbone with group normalisation."""
+    groups = groups_of(layer.gamma.shape[0])
+    return StepGroupNormalization(groups, epsilon=layer.epsilon, name=layer.name)
 
 
 def subsample(

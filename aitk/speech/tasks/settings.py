@@ -17,6 +17,13 @@ class SpeechSettings(AugmentOptions, FeatureOptions):
     ``default_epochs`` are the training defaults.
     """
 
+    normalization: str = option(
+        "batch",
+        "of features, where the network has any: batch (Ioffe and Szegedy 2015) or group (Wu and He"
+        " 2018), which mixes no rows, as --private needs",
+        choices=("batch", "group"),
+    )
+
     pooling: ClassVar[str] = "mean"
     default_learning_rate: ClassVar[float] = 2e-3
     default_epochs: ClassVar[int] = 30

@@ -27,6 +27,8 @@ class Normalise(keras.layers.Layer):
     Part of the model, so that every exported format reads plain images.
     """
 
+    vectorizes = True  # see ``core.training.private``
+
     def __init__(
         self,
         mean: Sequence[float] = IMAGENET_MEAN,

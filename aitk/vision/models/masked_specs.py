@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar
 
+from aitk.core.contract.errors import UsageError
 from aitk.core.contract.model_spec import SettingsT
 from aitk.core.contract.options import option
 from aitk.vision.features.assets import ImageAssets
@@ -105,6 +106,12 @@ class MaskedModel(ImageModel[SettingsT]):
         from aitk.vision.models.masked import MaskedImageModel
         from aitk.vision.models.transfer import resize_input
 
+        if settings.normalization != "batch":
+            raise UsageError(
+                "masked pretraining has batch normalisation of its own",
+                where="--set normalization",
+                hint="Change it when you finetune",
+            )
         if backbone is None:
             backbone = build_backbone(self._network, settings, assets.size)
         return MaskedImageModel(

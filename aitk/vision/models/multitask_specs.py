@@ -85,6 +85,7 @@ class MultitaskModel(ImageModel[SettingsT]):
     def build(
         self, settings: Any, assets: ImageAssets, *, backbone: keras.Model | None = None
     ) -> keras.Model:
+        from aitk.core.layers.group_norm import with_normalization
         from aitk.vision.models.backbones.feature_maps import last_map
         from aitk.vision.models.multitask import multitask
         from aitk.vision.models.transfer import resize_input
@@ -97,7 +98,7 @@ class MultitaskModel(ImageModel[SettingsT]):
             heads[kind] = self._head(kind, settings).build(
                 head_settings(kind, settings), assets_of(kind, assets), backbone=backbone
             )
-        return multitask(backbone, heads)
+        return with_normalization(multitask(backbone, heads), settings.normalization)
 
     def loss(self, assets: ImageAssets) -> dict[str, Any]:
         """The loss of each head; the model weights them."""

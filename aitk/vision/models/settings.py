@@ -183,7 +183,19 @@ def stem_stride(settings: StagedSettings, size: tuple[int, int]) -> int:
 
 
 @dataclass(frozen=True)
-class ClassifierSettings(ImageSettings):
+class Normalized:
+    """What normalises the features of a network that has batch normalisation."""
+
+    normalization: str = option(
+        "batch",
+        "of features, where the network has any: batch (Ioffe and Szegedy 2015) or group (Wu and He"
+        " 2018), which mixes no rows, as --private needs",
+        choices=("batch", "group"),
+    )
+
+
+@dataclass(frozen=True)
+class ClassifierSettings(Normalized, ImageSettings):
     """A backbone with a linear head."""
 
     dropout: float = option(
@@ -319,7 +331,7 @@ NETWORKS: dict[str, type[ImageSettings]] = {
 
 
 @dataclass(frozen=True)
-class WithBackbone(ImageSettings):
+class WithBackbone(Normalized, ImageSettings):
     """A head on any of the networks: the network's name and size.
 
     ``filters``, ``blocks`` and ``stem_stride`` apply to networks that have them; by default each

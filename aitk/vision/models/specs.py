@@ -81,17 +81,19 @@ class PooledHead(ImageModel[SettingsT]):
     def build(
         self, settings: Any, assets: ImageAssets, *, backbone: keras.Model | None = None
     ) -> keras.Model:
+        from aitk.core.layers.group_norm import with_normalization
         from aitk.vision.models.classifier import classifier
         from aitk.vision.models.transfer import resize_input
 
         if backbone is None:
             backbone = self.new_backbone(settings, assets.size)
-        return classifier(
+        model = classifier(
             resize_input(backbone, assets.size),
             classes=max(1, len(assets.labels)),
             dropout=settings.dropout,
             bias=initial_bias(assets),
         )
+        return with_normalization(model, settings.normalization)
 
     def new_backbone(self, settings: SettingsT, size: tuple[int, int]) -> keras.Model:
         """A backbone with new weights.

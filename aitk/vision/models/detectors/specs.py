@@ -29,6 +29,7 @@ class Detector(HeadOnBackbone[SettingsT]):
     def build(
         self, settings: Any, assets: ImageAssets, *, backbone: keras.Model | None = None
     ) -> keras.Model:
+        from aitk.core.layers.group_norm import with_normalization
         from aitk.vision.models.detectors.suppression import Suppression
 
         shared = {
@@ -42,7 +43,9 @@ class Detector(HeadOnBackbone[SettingsT]):
                 overlap=settings.overlap,
             ),
         }
-        return self.build_head(self.backbone(settings, assets, backbone), settings, assets, shared)
+        chosen = self.backbone(settings, assets, backbone)
+        model = self.build_head(chosen, settings, assets, shared)
+        return with_normalization(model, settings.normalization)
 
     @abstractmethod
     def build_head(

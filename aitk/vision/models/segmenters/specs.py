@@ -22,12 +22,16 @@ class Segmenter(LabelOutputs[SettingsT, ImageAssets], HeadOnBackbone[SettingsT])
     def build(
         self, settings: Any, assets: ImageAssets, *, backbone: keras.Model | None = None
     ) -> keras.Model:
+        from aitk.core.layers.group_norm import with_normalization
+
         shared = {
             "classes": len(assets.labels),
             "width": settings.width,
             "dropout": settings.dropout,
         }
-        return self.build_head(self.backbone(settings, assets, backbone), settings, shared)
+        chosen = self.backbone(settings, assets, backbone)
+        model = self.build_head(chosen, settings, shared)
+        return with_normalization(model, settings.normalization)
 
     @abstractmethod
     def build_head(
