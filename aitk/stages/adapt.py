@@ -26,6 +26,7 @@ from aitk.core.runtime.startup import start_keras
 from aitk.core.training.batches import Examples
 from aitk.registry import load_task
 from aitk.stages.options import TrainingOptions, UpdateOptions
+from aitk.stages.private import refuse_private
 from aitk.stages.train_run import (
     data_of,
     deciding,
@@ -78,6 +79,7 @@ def adapt(
                 f"--{name.replace('_', '-')} has no effect with --without-labels",
                 hint="Omit it: the rate is constant, and the last epoch is used",
             )
+    refuse_private(training, "update", why="train anew on all rows")
     old = load_run(run, domain=domain)
     require_float_run(old, "updated")
     task = open_task(old, load_task)

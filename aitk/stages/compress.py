@@ -22,6 +22,7 @@ from aitk.core.artifacts.run import EXECUTABLE, MODEL_FILES, Run, load_run, new_
 from aitk.core.artifacts.versions import package_versions
 from aitk.core.compression.export import choose_format, converter
 from aitk.core.compression.multiply_adds import count_multiply_adds
+from aitk.core.compression.schemes import CALIBRATED
 from aitk.core.compression.signatures import read_signature
 from aitk.core.contract.capabilities import DistillsBatches, DistillsRows
 from aitk.core.contract.errors import ArtifactError, UsageError
@@ -42,6 +43,7 @@ from aitk.core.metrics.statistics import Drop
 from aitk.registry import load_task
 from aitk.stages.evaluate import refresh_pages
 from aitk.stages.options import CompressOptions, TrainingOptions
+from aitk.stages.private import refuse_private, without_guarantee
 from aitk.stages.shrink import TRANSFORMER_PARTS, Candidate, train_smaller, trains
 from aitk.stages.store import store
 from aitk.stages.train_run import (
@@ -78,6 +80,7 @@ def compress(
         UsageError: there is nothing to do, or the options conflict.
         ArtifactError: the run's data is missing, or its model cannot be converted.
     """
+    refuse_private(training, "compress", why="finetune privately, then quantise")
     old = load_run(run, domain=domain)
     require_float_run(old, "compressed")
     task = open_task(old, load_task)
@@ -112,7 +115,7 @@ def compress(
             "parent": str(old.folder.resolve()),
             "parameters": candidate.facts.get("parameters", old.manifest.get("parameters")),
             "packages": package_versions(),
-        }
+        } | without_guarantee(old.manifest, _reused(options, stored.facts["scheme"]))
         reporter.note("evaluating the original and the smaller run")
         new = Run(draft.folder, manifest, trusted=True)  # written by this process
         before, after = (
@@ -324,3 +327,10 @@ def _missed(
         limit = f"--max-latency-ms {options.max_latency_ms:g}"
         missed.append(f"a row takes {taken_ms:.3f} ms, more than {limit}")
     return "; ".join(missed) or None
+
+
+def _reused(options: CompressOptions, scheme: str) -> str | None:
+    """What used the training rows again without noise, None where nothing did."""
+    if trains(options):
+        return "the smaller model was trained on the rows without noise"
+    return "training rows set the int8 ranges" if scheme in CALIBRATED else None

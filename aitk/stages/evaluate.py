@@ -33,6 +33,7 @@ from aitk.core.metrics.baselines import (
 from aitk.core.reporting.card import describe_predict_options, model_card
 from aitk.core.reporting.report import run_report
 from aitk.registry import load_task
+from aitk.stages.leaks import describe_leaks, measure_leaks
 from aitk.stages.options import EvaluateOptions
 
 
@@ -100,6 +101,8 @@ def evaluate(
         }
     scored = _find_rows(opened, task, assets, options, reading or {}, reporter)
 
+    if options.against is not None and not options.privacy:
+        raise UsageError("does nothing without --privacy", where="--against")
     predict = open_model(task, opened, assets, reporter=reporter)
     evaluated = evaluate_rows(
         scored.rows,
@@ -133,6 +136,15 @@ def evaluate(
         **({"baselines": baselines} if baselines else {}),
         **({"predict_options": recorded} if recorded else {}),
     ) | {"details": details}
+    if options.privacy:
+        against = None if options.against is None else load_run(options.against)
+        result["privacy"] = measure_leaks(
+            opened,
+            against=against,
+            batch_size=options.batch_size,
+            seed=options.seed,
+            reporter=reporter,
+        )
     opened.add_evaluation(scored.name, result, evaluated.rows, pictures=evaluated.pictures)
     refresh_pages(opened)
     return Outcome(
@@ -144,6 +156,7 @@ def evaluate(
             **({"predicted_with": describe_predict_options(result)} if recorded else {}),
             "metrics": result["metrics"],
             **comparison_facts(task.metric.name, result),
+            **_told_leaks(result),
             "worst": result["worst"],
             "report": str(opened.folder / "report.html"),
         },
@@ -169,6 +182,11 @@ def comparison_facts(metric: str, result: Mapping[str, Any]) -> dict[str, Any]:
     """The baselines next to the score, in words and in the form of ``metrics.json``."""
     described = describe_baselines(metric, result)
     return {"comparison": described, "baselines": result["baselines"]} if described else {}
+
+
+def _told_leaks(result: Mapping[str, Any]) -> dict[str, Any]:
+    found = result.get("privacy")
+    return {"membership": describe_leaks(found), "privacy": found} if found else {}
 
 
 def protocol_of(details: Mapping[str, Any]) -> dict[str, str]:

@@ -104,10 +104,35 @@ class TrainingOptions:
         maximum=0.99999,
         rare=True,
     )
+    private: bool = option(
+        False,
+        "train with differential privacy (DP-SGD): clip each row's gradient to --clip-norm, add"
+        " noise, and bound what the weights can tell of one row by --epsilon",
+        rare=True,
+    )
+    epsilon: float = option(
+        8.0,
+        "of --private: the most that one row may change",
+        minimum=0.01,
+        maximum=1000.0,
+        rare=True,
+    )
+    delta: float = option(
+        1e-5,
+        "of --private: the probability that the bound fails, below 1 / rows",
+        minimum=1e-12,
+        maximum=0.1,
+        rare=True,
+    )
     accumulate: int = option(
         1, "gradient accumulation: batches per weight update", minimum=1, rare=True
     )
     balance: bool = option(False, "weight rows by the inverse frequency of their class", rare=True)
+    rematerialize: bool = option(
+        False,
+        "compute the inside of blocks again for the gradient: less memory, more time",
+        rare=True,
+    )
     layer_decay: float | None = option(
         None,
         "layer-wise learning-rate decay, per layer from the head down"
@@ -155,6 +180,13 @@ class EvaluateOptions:
     )
     ensemble_weight: float = option(
         1.0, "weight of its log-probabilities, relative to 1", minimum=0.0
+    )
+    privacy: bool = option(
+        False, "also attack the run: can its training rows be told from others by their loss?"
+    )
+    against: str | None = option(
+        None,
+        "with --privacy: attack this run of the same data too, such as one that is not private",
     )
 
 

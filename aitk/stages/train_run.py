@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from aitk.core.artifacts.data import PreparedData, load_data
+from aitk.core.artifacts.data import PreparedData
 from aitk.core.artifacts.opening import check_data
-from aitk.core.artifacts.run import Run, RunDraft, new_run
+from aitk.core.artifacts.run import RunDraft, new_run
 from aitk.core.artifacts.versions import package_versions
 from aitk.core.contract.capabilities import HasBaselines, Mixes
 from aitk.core.contract.errors import ArtifactError, UsageError
@@ -33,11 +33,15 @@ from aitk.core.metrics.baselines import (
     compare_with_baselines,
     score_baselines,
 )
+from aitk.core.runtime.energy import Energy
 from aitk.core.runtime.startup import start_keras
 from aitk.core.training.batches import CACHE_BYTES, Examples, RepeatedRows
 from aitk.core.training.optimizers import SCHEDULE_FREE
 from aitk.stages.evaluate import comparison_facts, protocol_of
 from aitk.stages.options import TrainingOptions
+from aitk.stages.private import plan_privacy, privacy_facts, told_privacy
+from aitk.stages.run_data import data_of as data_of
+from aitk.stages.run_data import require_float_run as require_float_run
 
 #: Default maximum number of epochs.
 MAX_EPOCHS = 30
@@ -97,9 +101,9 @@ def train_run(
         if precision == "bfloat16" != options.precision:
             reporter.note("bfloat16, which is faster on this processor (see --precision)")
         options = dataclasses.replace(options, precision=precision)
-        scope = set_up_training(
-            seed=options.seed, precision=options.precision, devices=options.devices
-        )
+        # The gradients of single rows are taken on one device.
+        devices = 1 if options.private else options.devices
+        scope = set_up_training(seed=options.seed, precision=options.precision, devices=devices)
         start = None
         with scope:
             if options.from_:
@@ -161,6 +165,18 @@ def train_run(
         held_out = None
         if validation is not None:
             held_out = Examples(validation, task, assets)
+        privacy = None
+        if not closed_form and options.epochs:
+            privacy = plan_privacy(
+                task,
+                assets,
+                options,
+                rows=len(rows),
+                steps_per_epoch=math.ceil(len(rows) / batch_size_of(options, chosen)),
+                reporter=reporter,
+            )
+        elif options.private:
+            raise UsageError("nothing is trained by gradients here", where="--private")
         if isinstance(spec, ClosedFormModel):
             size = batch_size_of(options, chosen)
             trained = evaluate_closed_form(
@@ -185,6 +201,7 @@ def train_run(
                 loss=spec.loss(assets),
                 events=draft.folder / "events",
                 on_epoch=on_epoch,
+                privacy=privacy,
             )
         trained, assets = calibrate(
             trained, task, assets, validation=held_out, batch_size=batch_size_of(options, chosen)
@@ -210,6 +227,11 @@ def train_run(
             "stopped": trained.stopped,
             "packages": package_versions(),
         } | dict(extra or {})
+        if privacy is not None:
+            taken = int(trained.history[-1]["step"])
+            manifest["privacy"] = privacy_facts(
+                privacy, steps=taken, rows=len(rows), target=options.epsilon
+            )
         metrics = validation_metrics(task, trained.best, data)
         if metrics and isinstance(task, HasBaselines):
             measured = trained.measured
@@ -232,6 +254,7 @@ def train_run(
             "epochs": trained.history,
             "report": str(out / "report.html"),
         }
+        | (told_privacy(manifest) if privacy else {})
         | {name: trained.best[name] for name in watched if name in trained.best}
         | comparison_facts(task.metric.name, metrics.get("validation", {"metrics": {}})),
         next=f"aitk {domain} evaluate {out}",
@@ -432,7 +455,7 @@ def write_history(draft: RunDraft, history: Sequence[Mapping[str, Any]]) -> None
 @contextlib.contextmanager
 def measured_cost() -> Iterator[Any]:
     """Yield a function that returns the cost of the block so far."""
-    wall, cpu = time.monotonic(), time.process_time()
+    wall, cpu, energy = time.monotonic(), time.process_time(), Energy()
 
     def cost() -> dict[str, float]:
         peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -441,37 +464,6 @@ def measured_cost() -> Iterator[Any]:
             "cpu_s": round(time.process_time() - cpu, 2),
             # Linux reports kilobytes, macOS bytes.
             "peak_memory_mb": round(peak / (1024**2 if sys.platform == "darwin" else 1024), 1),
-        }
+        } | ({} if (joules := energy.joules()) is None else {"energy_j": round(joules, 1)})
 
     yield cost
-
-
-def data_of(task: Task, run: Run) -> PreparedData:
-    """The data a run was trained on.
-
-    Raises:
-        ArtifactError: it is missing, or has changed since.
-    """
-    folder = run.manifest["data"]["folder"]
-    if run.data is None:
-        raise ArtifactError(
-            f"its data {folder} is missing",
-            where=str(run.folder),
-            hint="Prepare the data again in that folder",
-        )
-    data = load_data(run.data)
-    if data.fingerprint != run.manifest["data"]["fingerprint"]:
-        raise ArtifactError(f"its data {folder} has changed since training", where=str(run.folder))
-    check_data(task, data)
-    return data
-
-
-def require_float_run(run: Run, verb: str) -> None:
-    """Refuse formats without trainable weights: only Keras runs have them."""
-    if run.format != "keras":
-        raise UsageError(
-            f"a run in the format {run.format} cannot be {verb}",
-            where=str(run.folder),
-            hint="Use the uncompressed run"
-            + (f": {run.manifest['parent']}" if run.manifest.get("parent") else ""),
-        )

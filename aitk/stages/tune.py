@@ -21,6 +21,7 @@ from aitk.core.contract.errors import Interrupted, UsageError
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.stages.options import TrainingOptions, TuneOptions
+from aitk.stages.private import refuse_private
 from aitk.stages.tuning.search import open_search
 
 
@@ -42,6 +43,7 @@ def tune(
         DataError: there is no validation split to compare on.
         TrainingError: every trial failed.
     """
+    refuse_private(training, "tune", why="every trial would spend of epsilon")
     search = open_search(
         data, domain=domain, options=options, training=training, settings=settings,
         trials=trials_of(out), reporter=reporter,

@@ -45,7 +45,9 @@ def compress(
     run: RunFolder,
     out: Out,
     options: CompressOptions,
-    training: Annotated[TrainingOptions, Without(("model", "from_"))],
+    training: Annotated[
+        TrainingOptions, Without(("model", "from_", "private", "epsilon", "delta"))
+    ],
     settings: Settings,
     reporter: Reporter,
     overwrite: Overwrite = False,

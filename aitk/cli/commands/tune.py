@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from aitk.cli.options import DataFolder, Out, Overwrite, Resume, Settings
+from typing import Annotated
+
+from aitk.cli.options import DataFolder, Out, Overwrite, Resume, Settings, Without
 from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
@@ -14,7 +16,7 @@ def tune(
     data: DataFolder,
     out: Out,
     options: TuneOptions,
-    training: TrainingOptions,
+    training: Annotated[TrainingOptions, Without(("private", "epsilon", "delta"))],
     settings: Settings,
     reporter: Reporter,
     overwrite: Overwrite = False,

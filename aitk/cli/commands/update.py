@@ -15,7 +15,9 @@ def update(
     domain: str,
     run: RunFolder,
     options: UpdateOptions,
-    training: Annotated[TrainingOptions, Without(("model", "from_"))],
+    training: Annotated[
+        TrainingOptions, Without(("model", "from_", "private", "epsilon", "delta"))
+    ],
     reporter: Reporter,
     inputs: OptionalInputs = None,
     out: OptionalOut = None,

@@ -145,6 +145,15 @@ class HasLanguages(Protocol):
 
 
 @runtime_checkable
+class JoinsRows(Protocol):
+    """A task that can make one training example of several rows (mosaic, mixup)."""
+
+    @abstractmethod
+    def joins_rows(self, assets: Any) -> str | None:
+        """The setting that does so, None where it is off."""
+
+
+@runtime_checkable
 class Calibrates(Protocol):
     """A task whose assets have decision thresholds, which are tuned after training."""
 

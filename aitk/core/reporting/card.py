@@ -17,6 +17,12 @@ from aitk.core.metrics.statistics import describe_intervals
 
 #: The tables recorded by ``compress``.
 TABLES = ("table", "tried")
+#: Of a private training.
+UNCOVERED = (
+    "Not covered: labels, vocabulary and other assets that are learned from the rows, their number,"
+    " the scores of baselines, and the validation rows, which chose the epoch. A person with"
+    " several rows is protected less."
+)
 FEW_ROWS = 200  # with fewer scored rows, intervals are wide
 
 
@@ -36,6 +42,11 @@ def model_card(
         ["## Scores", *_scores(metrics, manifest.get("main_metric", ""))],
         *([["## Before and after", *_compression(manifest)]] if "compression" in manifest else []),
         *([["## The model file", *_signature(manifest)]] if "signature" in manifest else []),
+        *(
+            [["## Privacy", *_privacy(manifest, metrics)]]
+            if _has_privacy(manifest, metrics)
+            else []
+        ),
         ["## Data", *_data(manifest)],
         ["## How it was made", *_making(manifest)],
         ["## Limits", *_limits(manifest, metrics)],
@@ -75,6 +86,49 @@ def describe_predict_options(result: Mapping[str, Any]) -> str:
         told = ", ".join(map(str, value)) if isinstance(value, list) else value
         parts.append(name.replace("_", " ") + ("" if value is True else f" {told}"))
     return "; ".join(parts)
+
+
+def _has_privacy(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> bool:
+    return "privacy" in manifest or any("privacy" in result for result in metrics.values())
+
+
+def _privacy(manifest: Mapping[str, Any], metrics: Mapping[str, Any]) -> list[str]:
+    """The guarantee of a private training and what it does not cover, and measured attacks."""
+    lines = []
+    if private := manifest.get("privacy"):
+        guarantee = f"({private['epsilon']:.4g}, {private['delta']:g})-differentially private"
+        steps = (
+            f"{private['steps']:,} steps, each of which takes a row with probability"
+            f" {private['sampling_rate']:.4g}; clipping norm {private['clip_norm']:g}, noise"
+            f" multiplier {private['noise_multiplier']:.4g}"
+        )
+        accountant = (
+            f"Accountant: {_inline(private['accountant'])}; Renyi divergences (Mironov et al."
+            f" 2019) give {private['epsilon_rdp']:.4g}"
+        )
+        how = f"{_inline(private['mechanism'])}, {_inline(private['unit'])}"
+        lines = [
+            f"Its weights are {guarantee}: {how}.",
+            "",
+            f"- {steps}",
+            f"- {accountant}",
+            f"- {UNCOVERED}",
+        ]
+        if private.get("void"):
+            lines.append(f"- No longer holds: {_inline(private['void'])}")
+    for name, result in metrics.items():
+        if found := result.get("privacy"):
+            for each in (found, found.get("against")):
+                if each:
+                    auc = each["auc"]
+                    whose = f" of {_code(each['run'])}" if "run" in each else ""
+                    between = f"{auc['low']:.4f} to {auc['high']:.4f}"
+                    lines.append(
+                        f"- Attack{whose}, {_inline(each['attack'])}: AUC {auc['value']:.4f}"
+                        f" ({between}; 0.5 where nothing leaks), {each['members']:,} training rows"
+                        f" against {_inline(each['others'])}, in the evaluation {_code(name)}"
+                    )
+    return lines
 
 
 def _compression(manifest: Mapping[str, Any]) -> list[str]:
@@ -176,6 +230,7 @@ def _making(manifest: Mapping[str, Any]) -> list[str]:
             ("wall_s", "s wall clock"),
             ("cpu_s", "s CPU time"),
             ("peak_memory_mb", "MB peak memory"),
+            ("energy_j", "J of the whole processor"),
         )
         if manifest.get(key)
     ]

@@ -105,6 +105,9 @@ def run_report(
     if updates := manifest.get("updates"):
         page.heading("Updates")
         page.table([_update_line(update) for update in updates])
+    if private := manifest.get("privacy"):
+        page.heading("Privacy")
+        page.facts(private)
     if history:
         _add_history(page, history, main)
     _add_making(page, manifest)
@@ -280,6 +283,7 @@ def _add_evaluation(
         page.text(f"Predicted with {predict_options}.")
     page.findings({"grade": "warning", "message": note} for note in result.get("warnings", ()))
     _add_baselines(page, result, main)
+    _add_attacks(page, result)
     lines = [_metric_line(metric, score) for metric, score in result["metrics"].items()]
     if not any(line[_SCALE] for line in lines):
         lines = [{name: line[name] for name in line if name != _SCALE} for line in lines]
@@ -314,6 +318,33 @@ def _add_evaluation(
         page.heading("The worst predictions", level=3)
         page.text("The lowest scores, most confident predictions first.", note=True)
         page.table(result["worst"])
+
+
+def _add_attacks(page: Page, result: Mapping[str, Any]) -> None:
+    """What membership-inference attacks on the run, and on another, came to."""
+    found = result.get("privacy")
+    if not found:
+        return
+    page.heading("Attack on the training rows", level=3)
+    page.text(
+        f"{found['attack']}: {found['members']:,} training rows against {found['others']}."
+        " An AUC of 0.5 means that nothing leaks."
+    )
+    page.table(
+        [
+            {
+                "run": each.get("run", "this one"),
+                "epsilon": each.get("epsilon", "not private"),
+                "AUC": each["auc"]["value"],
+                "95% interval": f"{each['auc']['low']:.4f} to {each['auc']['high']:.4f}",
+                "found at 1% false": each["true_positives_at_1_percent_false"],
+                "mean loss of members": each["mean_loss"]["members"],
+                "of others": each["mean_loss"]["others"],
+            }
+            for each in (found, found.get("against"))
+            if each
+        ]
+    )
 
 
 def _add_baselines(page: Page, result: Mapping[str, Any], main: str) -> None:

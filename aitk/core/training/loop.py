@@ -9,16 +9,17 @@ measurements may be interrupted as well.
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import math
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
 from aitk.core.compression.prune import MagnitudePruner, PatternPruner
-from aitk.core.contract.errors import ArtifactError, Interrupted, TrainingError
+from aitk.core.contract.errors import ArtifactError, Interrupted, TrainingError, UsageError
 from aitk.core.contract.model_spec import BACKBONE
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Batch, Task
@@ -33,7 +34,9 @@ from aitk.core.training.checkpoint import has_state, load_progress, restore_vari
 from aitk.core.training.events import Events
 from aitk.core.training.feeding import Waiting, feed
 from aitk.core.training.history import Progress, Trained, evaluate_closed_form, point_scores
+from aitk.core.training.memory import prepare_memory
 from aitk.core.training.optimizers import SCHEDULE_FREE, make_optimizer
+from aitk.core.training.private import Privacy, PrivateSteps, check_model, fit_privately
 from aitk.core.training.replicas import Wishes, replicas_of
 from aitk.core.training.schedule import learning_rate_at
 
@@ -62,6 +65,7 @@ def train(
     events: Path | None = None,
     on_epoch: OnEpoch | None = None,
     anchor: Anchor | None = None,
+    privacy: Privacy | None = None,
 ) -> Trained:
     """Train until the limit of epochs, patience or minutes is reached.
 
@@ -77,8 +81,10 @@ def train(
         events: folder for TensorBoard events.
         on_epoch: called after each epoch; exceptions end the training.
         anchor: penalises the distance of the weights from their values at the start.
+        privacy: trains with differential privacy; then no loss is recorded.
 
     Raises:
+        UsageError: the model cannot be trained privately, or has no blocks to recompute.
         TrainingError: the loss is not finite, or memory is exhausted.
         Interrupted: by a signal, after saving the state.
     """
@@ -91,6 +97,9 @@ def train(
     if config:
         count = lora.add_adapters(model.get_layer(BACKBONE), rank=options.lora_rank)
         reporter.note(f"low-rank adapters of rank {options.lora_rank} on {count} layers")
+    prepare_memory(model, options, rows=train, fixed=task.fixed_length, reporter=reporter)
+    if privacy is not None:
+        check_model(model, trains_backbone=options.freeze_epochs < options.epochs)
     loop = _Loop(
         model=model,
         task=task,
@@ -107,6 +116,7 @@ def train(
         events=events,
         on_epoch=on_epoch,
         anchor=anchor,
+        privacy=privacy,
     )
     with interrupts.listening():
         stopped = loop.run()
@@ -146,6 +156,7 @@ class _Loop:
         events: Path | None,
         on_epoch: OnEpoch | None,
         anchor: Anchor | None,
+        privacy: Privacy | None,
     ):
         self.model, self.task, self.assets = model, task, assets
         self.train, self.validation, self.options = train, validation, options
@@ -154,9 +165,12 @@ class _Loop:
         self.steps_per_epoch = math.ceil(len(train) / options.batch_size)
         self.progress = Progress()
         self.best_measured: Mapping[str, np.ndarray] | None = None
-        self.events = Events(events) if events else None
+        self.events = Events(events) if events and not privacy else None
+        self.privacy, self.private_steps = privacy, cast(PrivateSteps | None, None)
         self.on_epoch, self.anchor = on_epoch, anchor
         self.replicas = replicas_of(model, self._wishes)
+        if privacy is not None and self.replicas is not None:
+            raise UsageError("trains in one process", where="--private")
         self.waiting = Waiting()
         self.saved_at = time.monotonic()
         self.started = time.monotonic()
@@ -195,31 +209,24 @@ class _Loop:
     def _train_epoch(self) -> None:
         """Run the remaining batches of this epoch."""
         progress, options = self.progress, self.options
-        plan = EpochPlan(
-            self.train,
-            options.batch_size,
-            seed=options.seed,
-            epoch=progress.epoch,
-            sort=not self.task.fixed_length,
-        )
         self.waiting = Waiting()
-        if progress.step == len(plan) or (progress.step and self._out_of_time()):
+        done = progress.step == self.steps_per_epoch
+        if done or (progress.step and self._out_of_time()):
             return
         try:
+            if self.privacy is not None:
+                self._fit_privately(self.privacy)
+                return
+            plan = EpochPlan(
+                self.train,
+                options.batch_size,
+                seed=options.seed,
+                epoch=progress.epoch,
+                sort=not self.task.fixed_length,
+            )
             fit = self.model.fit if self.replicas is None else self.replicas.fit
             fit(
-                feed(
-                    self.model,
-                    self.task,
-                    self.assets,
-                    examples=self.train,
-                    plan=plan,
-                    epoch=progress.epoch,
-                    start=progress.step,
-                    seed=options.seed,
-                    waiting=self.waiting,
-                    add_soft_targets=self.add_soft_targets,
-                ),
+                self._feed(plan, progress.step),
                 epochs=1,
                 steps_per_epoch=len(plan) - progress.step,
                 callbacks=[_watcher(self, plan, start=progress.step)],
@@ -232,6 +239,36 @@ class _Loop:
                 "out of memory",
                 hint=f"Try a --batch-size below {options.batch_size}, with --accumulate",
             ) from error
+
+    def _feed(self, plan: Sequence[np.ndarray], start: int) -> Any:
+        return feed(
+            self.model,
+            self.task,
+            self.assets,
+            examples=self.train,
+            plan=plan,
+            epoch=self.progress.epoch,
+            start=start,
+            seed=self.options.seed,
+            waiting=self.waiting,
+            add_soft_targets=self.add_soft_targets,
+        )
+
+    def _fit_privately(self, privacy: Privacy) -> None:
+        progress = self.progress
+        if self.private_steps is None:
+            self.private_steps = PrivateSteps(self.model, privacy)
+        plan = privacy.plan_epoch(len(self.train), self.steps_per_epoch, epoch=progress.epoch)
+        fit_privately(
+            self.private_steps,
+            self._feed,
+            plan=plan,
+            lengths_of=None if self.task.fixed_length else self.train.lengths_of,
+            done=progress.step,
+            first_step=self._global_step(),
+            booking=self,
+        )
+        self.waiting.check()
 
     def after_batch(self, loss: float, *, rows: int) -> bool:
         """Record one step. Returns whether to stop because the time is up.
@@ -258,7 +295,7 @@ class _Loop:
             f"epoch {progress.epoch + 1}/{options.epochs}",
             progress.step,
             self.steps_per_epoch,
-            f"loss {progress.loss_sum / progress.rows:.4f}",
+            f"loss {progress.loss_sum / max(1, progress.rows):.4f}",
         )
         self._stop_if_interrupted()
         if self._agreed().save:
@@ -322,6 +359,7 @@ class _Loop:
                 "loss_sum": progress.loss_sum,
                 "rows": progress.rows,
                 "seconds": self.minutes * 60,
+                "secret": self.privacy.secret if self.privacy else None,
             },
         )
 
@@ -334,6 +372,9 @@ class _Loop:
                 hint="Repeat its exact command with --resume, or start anew with --overwrite",
             )
         variables = saved.pop("variables")
+        secret = saved.pop("secret", None)
+        if self.privacy and secret:  # the same rows and noise as before: nothing is spent twice
+            self.privacy = dataclasses.replace(self.privacy, secret=secret)
         self.progress = Progress(**saved)
         at = f"epoch {self.progress.epoch + 1}, step {self.progress.step}"
         self.reporter.note(f"resuming at {at}")
@@ -364,6 +405,8 @@ class _Loop:
             "loss": loss,
             "learning_rate": self.rate(),
         }
+        if self.privacy is not None:
+            del row["loss"]  # it tells of the training rows, and no noise was added
         measured = None
         if self.validation is not None:
             measured = measure_rows(
@@ -452,14 +495,12 @@ class _Loop:
         backbone = self.model.get_layer(BACKBONE)
         if self.options.freeze_epochs:
             backbone.trainable = self.progress.epoch >= self.options.freeze_epochs
-        # The slots of an optimizer lie on the devices of the scope that it is made in.
-        scope = self.replicas.scope() if self.replicas is not None else contextlib.nullcontext()
-        with scope:
-            optimizer = make_optimizer(self.options, backbone, anchor=self.anchor)
-            # XLA recompiles for every batch length, which costs more than it saves here.
-            compiled = keras.backend.backend() == "jax"
-            self.model.compile(optimizer=optimizer, loss=self.loss, jit_compile=compiled)
-            self.model.optimizer.build(self.model.trainable_variables)
+        optimizer = make_optimizer(self.options, backbone, anchor=self.anchor)
+        # XLA recompiles for every batch length, which costs more than it saves here.
+        compiled = keras.backend.backend() == "jax"
+        self.model.compile(optimizer=optimizer, loss=self.loss, jit_compile=compiled)
+        self.model.optimizer.build(self.model.trainable_variables)
+        self.private_steps = None  # of the variables that are trained from here on
 
 
 def _watcher(loop: _Loop, plan: EpochPlan, *, start: int) -> Any:

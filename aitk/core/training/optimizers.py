@@ -36,9 +36,11 @@ def make_optimizer(
             return kind
         return with_rate_factors(kind, rate_factors(backbone, decay=options.layer_decay))
 
+    # A private training clips each row, and gathers the rows of a step, by itself.
+    private = options.private
     shared = {
         "learning_rate": options.learning_rate,
-        "global_clipnorm": options.clip_norm,
+        "global_clipnorm": None if private else options.clip_norm,
         "gradient_accumulation_steps": options.accumulate if options.accumulate > 1 else None,
         "use_ema": options.ema is not None,
         "ema_momentum": options.ema or 0.99,

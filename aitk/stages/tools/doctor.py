@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from aitk import __version__
 from aitk import registry as tasks
@@ -10,16 +11,21 @@ from aitk.core.contract.entry_points import all_plugins
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.runtime import environment
+from aitk.core.runtime.energy import Energy
+from aitk.core.runtime.startup import start_keras
 
 GPU_COMMAND = f"pip install '{environment.DISTRIBUTION}[gpu]'"
 LITTLE_MEMORY_GIB = 2.0
 LITTLE_DISK_GIB = 5.0
 
 
-def doctor(*, reporter: Reporter) -> Outcome:
+def doctor(*, benchmark: bool = False, reporter: Reporter) -> Outcome:
     """Check packages, devices, memory and disk.
 
     The exit code is 4 if a required package is missing.
+
+    Args:
+        benchmark: measure the machine instead of listing packages.
     """
     packages = environment.packages()
     machine = environment.machine(Path.cwd())
@@ -53,6 +59,10 @@ def doctor(*, reporter: Reporter) -> Outcome:
     for error in tasks.plugin_errors():
         reporter.warn(error.line)
     gpus = [f"{gpu['name']} ({gpu['compute_capability']})" for gpu in devices["gpus"]]
+    if benchmark and not required and "error" not in devices:
+        measured, rows = _measure(reporter)
+    else:
+        measured = {}
     return Outcome(
         facts={
             "aitk": __version__,
@@ -60,12 +70,28 @@ def doctor(*, reporter: Reporter) -> Outcome:
             "gpu": ", ".join(gpus) or f"none found; for an NVIDIA card: {GPU_COMMAND}",
             "gpus": devices["gpus"],
             "plug-ins": _plugins(),
+            "energy": energy.why_not if not (energy := Energy()).readable else "readable (RAPL)",
+            **measured,
             "problems": problems,
             "advice": advice,
         },
         table=rows,
         broken="; ".join([*problems, *advice]) or None,
     )
+
+
+def _measure(reporter: Reporter) -> tuple[dict[str, Any], list[dict[str, Any]]]:
+    """The rates of the machine as facts, and what stages cost with them as a table."""
+    from aitk.core.runtime.benchmark import measure_machine, stage_costs
+
+    start_keras(reporter)
+    measured = measure_machine(Path.cwd(), note=reporter.status)
+    told = {
+        each.what: each.why_not if each.rate is None else f"{each.rate:,.0f} {each.unit}"
+        for each in measured.values()
+    }
+    rates = {name: each.rate for name, each in measured.items()}
+    return {**told, "rates": rates}, stage_costs(measured)
 
 
 def _plugins() -> list[dict[str, str]]:

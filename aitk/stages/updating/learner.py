@@ -22,6 +22,7 @@ from aitk.core.inference.prediction import measure_rows
 from aitk.core.io.files import fingerprint
 from aitk.core.training.batches import Examples
 from aitk.stages.options import TrainingOptions, UpdateOptions
+from aitk.stages.private import refuse_private, without_guarantee
 from aitk.stages.train_run import (
     batch_size_of,
     data_of,
@@ -80,6 +81,7 @@ class Learner:
         training: TrainingOptions,
         reporter: Reporter,
     ):
+        refuse_private(training, "update", why="train anew on all rows")
         require_float_run(run, "updated")
         if not isinstance(task, Updatable):
             raise UsageError(f"{task.name} cannot learn from new rows", where=str(run.folder))
@@ -263,6 +265,7 @@ class Learner:
             cost: what it cost, for ``run.json``.
             extra: more keys for ``run.json``.
         """
+        void = without_guarantee(self.run.manifest, "the update trained without noise")
         manifest = {
             **self.run.manifest,
             "options": as_dict(updated.chosen),
@@ -277,7 +280,7 @@ class Learner:
         draft.write_learned(updated.learned)
         save_trained(
             draft, name, updated.model, updated.history,
-            manifest | dict(extra or {}) | dict(cost), metrics,
+            manifest | void | dict(extra or {}) | dict(cost), metrics,
         )  # fmt: skip
 
     def _scores(

@@ -242,6 +242,11 @@ class ImageTask(Task[ImageAssets]):
         targets, weights = self.targets(samples, assets)
         return Batch(inputs, targets, own if weights is None else own * weights, context)
 
+    def joins_rows(self, assets: ImageAssets) -> str | None:
+        """See ``JoinsRows``."""
+        joining = ("mosaic", "mixup")
+        return next((name for name in joining if getattr(assets.augment, name)), None)
+
     def extend(
         self,
         items: Iterator[Row | Refusal],
