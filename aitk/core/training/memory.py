@@ -79,10 +79,12 @@ def estimate_memory(
     )
     copies += 1  # the best weights so far
     width = 2 if options.precision in ("bfloat16", "float16") else 4
-    values = sum(
-        _values(layer, length or 1, again=layer.name in rematerialized)
-        for layer in _leaves_and_blocks(model)
-    )
+    layers = _leaves_and_blocks(model)
+    kept = {layer.name: _values(layer, length or 1, again=True) for layer in layers}
+    whole = {layer.name: _values(layer, length or 1, again=False) for layer in layers}
+    inside = {name: whole[name] - kept[name] for name in rematerialized}
+    # Of the blocks that are computed again, the inside of one is there at a time.
+    values = sum(whole.values()) - sum(inside.values()) + max(inside.values(), default=0)
     return MemoryEstimate(
         weights=4 * (stored + copies * trained),
         row=KEPT * width * values,
