@@ -132,6 +132,12 @@ def train_run(
             if isinstance(task, Mixes):
                 places = task.mix(rows, chosen, note=reporter.note)
                 shown = rows if places is None else RepeatedRows(rows, places)
+            if options.private and shown is not rows:
+                raise UsageError(
+                    "the settings show some rows more often than others, which --private cannot",
+                    where="--private",
+                    hint="Leave out the settings that mix rows",
+                )
             if isinstance(spec, TrainedModel):
                 rate = spec.default_learning_rate(data.summary)
                 options = with_defaults(options, chosen, rows=len(shown), learning_rate=rate)
