@@ -495,11 +495,14 @@ class _Loop:
         backbone = self.model.get_layer(BACKBONE)
         if self.options.freeze_epochs:
             backbone.trainable = self.progress.epoch >= self.options.freeze_epochs
-        optimizer = make_optimizer(self.options, backbone, anchor=self.anchor)
-        # XLA recompiles for every batch length, which costs more than it saves here.
-        compiled = keras.backend.backend() == "jax"
-        self.model.compile(optimizer=optimizer, loss=self.loss, jit_compile=compiled)
-        self.model.optimizer.build(self.model.trainable_variables)
+        # The slots of an optimizer lie on the devices of the scope that it is made in.
+        scope = self.replicas.scope() if self.replicas is not None else contextlib.nullcontext()
+        with scope:
+            optimizer = make_optimizer(self.options, backbone, anchor=self.anchor)
+            # XLA recompiles for every batch length, which costs more than it saves here.
+            compiled = keras.backend.backend() == "jax"
+            self.model.compile(optimizer=optimizer, loss=self.loss, jit_compile=compiled)
+            self.model.optimizer.build(self.model.trainable_variables)
         self.private_steps = None  # of the variables that are trained from here on
 
 
