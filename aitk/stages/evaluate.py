@@ -18,7 +18,7 @@ from aitk.core.contract.options import changed, describe, resolve
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.rows import Refusal
-from aitk.core.contract.task import Task
+from aitk.core.contract.task import Assets, Task
 from aitk.core.inference.ensemble import combine
 from aitk.core.inference.evaluation import Evaluated, evaluate_rows
 from aitk.core.inference.prediction import configure
@@ -218,7 +218,7 @@ def _recorded(value: Any) -> Any:
 def _compare_with_baselines(
     run: Run,
     task: Task,
-    assets: Any,
+    assets: Assets,
     scored: EvaluationRows,
     evaluated: Evaluated,
     reporter: Reporter,
@@ -267,7 +267,7 @@ def _other_data(run: Run, second: Run | None) -> list[str]:
 def _find_rows(
     run: Run,
     task: Task,
-    assets: Any,
+    assets: Assets,
     options: EvaluateOptions,
     reading: Mapping[str, Any],
     reporter: Reporter,

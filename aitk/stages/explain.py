@@ -20,7 +20,7 @@ from aitk.core.contract.model_spec import BACKBONE
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Task
+from aitk.core.contract.task import Assets, Task
 from aitk.core.inference.prediction import predict_rows
 from aitk.core.io.files import write_json
 from aitk.core.reporting.importance import global_importance
@@ -138,7 +138,7 @@ def explain_rows(
 def nearest_rows(
     run: Run,
     task: Task,
-    assets: Any,
+    assets: Assets,
     model: Callable[[], Any] | None,
     rows: Sequence[Row],
     *,
@@ -221,7 +221,7 @@ def _first_rows(
 
 
 def _predict_fields(
-    task: Task, assets: Any, predict: Callable[..., Any]
+    task: Task, assets: Assets, predict: Callable[..., Any]
 ) -> Callable[[Sequence[Mapping[str, Any]]], Any]:
     """The function passed to ``Explainable.explain``: rows' fields to outputs (rows, ...), or a
     dict of them for a model with several outputs."""

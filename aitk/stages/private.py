@@ -8,7 +8,7 @@ from typing import Any
 from aitk.core.contract.capabilities import JoinsRows
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.progress import Reporter
-from aitk.core.contract.task import Task
+from aitk.core.contract.task import Assets, Task
 from aitk.core.privacy.accountant import Account, account_for
 from aitk.core.training.private import NO_PRIVATE, Privacy
 from aitk.stages.options import TrainingOptions
@@ -18,7 +18,7 @@ UNUSED = {"accumulate": 1, "balance": False}
 
 
 def plan_privacy(
-    task: Task, assets: Any, options: TrainingOptions, *, rows: int, steps_per_epoch: int,
+    task: Task, assets: Assets, options: TrainingOptions, *, rows: int, steps_per_epoch: int,
     reporter: Reporter,
 ) -> Privacy | None:  # fmt: skip
     """The noise that keeps epsilon for this training; None where it is not private.

@@ -12,7 +12,7 @@ from aitk.core.artifacts.opening import open_assets, open_model
 from aitk.core.artifacts.run import Run
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Task
+from aitk.core.contract.task import Assets, Task
 from aitk.core.inference.ensemble import combine
 from aitk.core.inference.prediction import configure, decode_rows
 from aitk.core.inference.predictors import Predictor
@@ -32,7 +32,7 @@ class Session:
     """
 
     task: Task
-    assets: Any
+    assets: Assets
     predictor: Predictor
     predict_options: Any
 

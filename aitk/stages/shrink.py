@@ -19,7 +19,7 @@ from aitk.core.contract.errors import UsageError
 from aitk.core.contract.model_spec import ClosedFormModel, TrainedModel
 from aitk.core.contract.options import as_dict, resolve
 from aitk.core.contract.progress import Reporter
-from aitk.core.contract.task import Task
+from aitk.core.contract.task import Assets, Task
 from aitk.core.inference.prediction import predict_rows
 from aitk.core.io.files import fingerprint
 from aitk.core.runtime.startup import start_keras
@@ -48,7 +48,7 @@ class Candidate:
     path: Path
     model: str
     settings: Mapping[str, Any]
-    assets: Any
+    assets: Assets
     history: Sequence[Mapping[str, Any]] = ()
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
     step: str = "before"
@@ -200,7 +200,12 @@ class _Taught:
 
 
 def _teach(
-    task: Task, rows: Any, student: keras.Model, assets: Any, teacher: Candidate, reporter: Reporter
+    task: Task,
+    rows: Any,
+    student: keras.Model,
+    assets: Assets,
+    teacher: Candidate,
+    reporter: Reporter,
 ) -> _Taught:
     """The examples and the loss of a student; the teacher sees every row, or every batch."""
     from aitk.core.artifacts.keras_file import load_keras
@@ -391,13 +396,13 @@ class _Drafts:
 class _Fitted:
     path: Path
     history: Sequence[Mapping[str, Any]]
-    assets: Any
+    assets: Assets
 
 
 def _fit(
     model: keras.Model,
     task: Task,
-    assets: Any,
+    assets: Assets,
     data: PreparedData,
     drafts: _Drafts,
     name: str,

@@ -24,7 +24,7 @@ from aitk.core.compression.schemes import (
 )
 from aitk.core.contract.errors import ArtifactError
 from aitk.core.contract.progress import Reporter
-from aitk.core.contract.task import Evaluation, Task
+from aitk.core.contract.task import Assets, Evaluation, Task
 from aitk.core.inference.prediction import measure_rows
 from aitk.core.inference.predictors import Predictor
 from aitk.core.metrics.statistics import measure_drop
@@ -165,7 +165,7 @@ class _Converting:
 
 
 def calibration_batches(
-    rows: Sequence[Mapping[str, Any]], task: Task, assets: Any
+    rows: Sequence[Mapping[str, Any]], task: Task, assets: Assets
 ) -> Iterator[dict[str, np.ndarray]]:
     """Inputs of rows in batches, padded to one shape; encoded one batch at a time.
 

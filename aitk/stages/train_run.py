@@ -25,7 +25,7 @@ from aitk.core.contract.model_spec import ClosedFormModel, TrainedModel
 from aitk.core.contract.options import as_dict, known_names, resolve, unknown_name
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
-from aitk.core.contract.task import Task
+from aitk.core.contract.task import Assets, Task
 from aitk.core.inference.prediction import measure_rows
 from aitk.core.io.files import fingerprint, write_json
 from aitk.core.metrics.baselines import (
@@ -399,7 +399,7 @@ def validation_metrics(task: Task, best: Mapping[str, float], data: PreparedData
 
 
 def compared(
-    task: Task, data: PreparedData, assets: Any, measured: Mapping[str, np.ndarray]
+    task: Task, data: PreparedData, assets: Assets, measured: Mapping[str, np.ndarray]
 ) -> dict[str, Any]:
     """Compare the validation scores with the baselines, for ``metrics.json``.
 
@@ -418,7 +418,7 @@ def compared(
 
 
 def measure_validation(
-    model: Any, task: Task, assets: Any, rows: Any, options: TrainingOptions
+    model: Any, task: Task, assets: Assets, rows: Any, options: TrainingOptions
 ) -> Mapping[str, np.ndarray]:
     """The measurements of a model on the encoded validation rows."""
     from aitk.core.inference.predictors import KerasPredictor

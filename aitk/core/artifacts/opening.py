@@ -22,7 +22,7 @@ from aitk.core.contract.errors import ArtifactError, DataError, UsageError
 from aitk.core.contract.model_spec import BACKBONE, ONLY_OUTPUT, AnyModel, ClosedFormModel
 from aitk.core.contract.options import as_dict, resolve
 from aitk.core.contract.progress import Reporter
-from aitk.core.contract.task import Task
+from aitk.core.contract.task import Assets, Task
 from aitk.core.inference.predictors import Predictor, open_keras, open_predictor, run_errors
 from aitk.core.runtime.startup import start_runtime
 
@@ -107,7 +107,9 @@ def open_settings(task: Task, run: Run) -> Any:
         return resolve(spec.settings, run.settings)
 
 
-def open_model(task: Task, run: Run, assets: Any, *, reporter: Reporter | None = None) -> Predictor:
+def open_model(
+    task: Task, run: Run, assets: Assets, *, reporter: Reporter | None = None
+) -> Predictor:
     """A run's model, whose inputs and outputs must match the task and the assets.
 
     Args:

@@ -18,7 +18,7 @@ import keras
 import numpy as np
 from keras import ops
 
-from aitk.core.contract.task import Batch, Example
+from aitk.core.contract.task import Assets, Batch, Example
 from aitk.core.inference.predictors import KerasPredictor
 from aitk.core.training.batches import Examples
 
@@ -76,7 +76,7 @@ class BatchTeacher:
     """
 
     def __init__(
-        self, teacher: keras.Model, student: keras.Model, task: DistillsBatches, assets: Any
+        self, teacher: keras.Model, student: keras.Model, task: DistillsBatches, assets: Assets
     ):
         self._task, self._assets = task, assets
         self._predict = KerasPredictor(task.teacher_outputs(teacher, student))

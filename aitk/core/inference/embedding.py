@@ -14,7 +14,7 @@ from aitk.core.artifacts.opening import open_assets, open_task
 from aitk.core.contract.capabilities import Embeddable
 from aitk.core.contract.errors import ArtifactError, DataError
 from aitk.core.contract.progress import Reporter
-from aitk.core.contract.task import Example, Note, Task
+from aitk.core.contract.task import Assets, Example, Note, Task
 
 if TYPE_CHECKING:
     import keras
@@ -145,7 +145,7 @@ def _task_encoder(
 
 
 def _encoded(
-    values: Sequence[Any], field: str, task: Task, assets: Any, reporter: Reporter
+    values: Sequence[Any], field: str, task: Task, assets: Assets, reporter: Reporter
 ) -> list[Example | None]:
     """The encoded values; None for unreadable ones.
 
@@ -239,7 +239,7 @@ def _image_encoder(source: str, reporter: Reporter) -> Encoder:
 def row_vectors(
     backbone: keras.Model,
     task: Task,
-    assets: Any,
+    assets: Assets,
     rows: Sequence[Mapping[str, Any]],
     *,
     batch_size: int = BATCH_SIZE,

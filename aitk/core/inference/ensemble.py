@@ -17,7 +17,7 @@ from aitk.core.artifacts.opening import open_assets, open_model
 from aitk.core.artifacts.run import Run
 from aitk.core.contract.capabilities import Ensemblable
 from aitk.core.contract.errors import ArtifactError, UsageError
-from aitk.core.contract.task import Batch, Example, Task
+from aitk.core.contract.task import Assets, Batch, Example, Task
 from aitk.core.inference.prediction import infer
 from aitk.core.inference.predictors import Predictor
 from aitk.core.metrics.classification import log_softmax
@@ -60,7 +60,7 @@ class _Combined:
         self._task, self._second, self._predict = task, second, predict
         self._order, self._weight = list(order), weight
 
-    def encode(self, rows: Sequence[Mapping[str, Any]], assets: Any) -> list[Pair]:
+    def encode(self, rows: Sequence[Mapping[str, Any]], assets: Assets) -> list[Pair]:
         """See ``Task``; each row is encoded twice."""
         own = self._task.encode(rows, assets)
         # No loss is computed for the second model, so it needs no labels.
@@ -71,20 +71,20 @@ class _Combined:
         """See ``Task``; by the first model."""
         return self._task.length(pair.first)
 
-    def collate(self, pairs: Sequence[Pair], assets: Any) -> Batch:
+    def collate(self, pairs: Sequence[Pair], assets: Assets) -> Batch:
         """See ``Task``; the context has the second model's inputs."""
         own = self._task.collate([pair.first for pair in pairs], assets)
         other = self._task.collate([pair.second for pair in pairs], self._second)
         return Batch(own.inputs, own.targets, own.weights, {**own.context, _SECOND: other.inputs})
 
-    def infer(self, batch: Batch, predict: Predictor, assets: Any, **how: Any) -> np.ndarray:
+    def infer(self, batch: Batch, predict: Predictor, assets: Assets, **how: Any) -> np.ndarray:
         """(rows, classes) combined logits."""
         own = infer(self._task, batch, predict, assets, **how)
         other = np.asarray(self._predict(batch.context[_SECOND]))[:, self._order]
         return log_softmax(np.asarray(own)) + self._weight * log_softmax(other)
 
 
-def combine(task: Task, run: Run, assets: Any, second: Run | None, *, weight: float) -> Task:
+def combine(task: Task, run: Run, assets: Assets, second: Run | None, *, weight: float) -> Task:
     """The task of a run, combined with a second run if there is one.
 
     It uses the model and assets of the first run.

@@ -13,7 +13,7 @@ import numpy as np
 from aitk.core.contract.capabilities import Drawable, HasLanguages, Summarizable
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.progress import Reporter
-from aitk.core.contract.task import Evaluation, Task
+from aitk.core.contract.task import Assets, Evaluation, Task
 from aitk.core.inference.prediction import measure_and_decode_rows
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class Evaluated:
 def evaluate_rows(
     rows: Sequence[Mapping[str, Any]],
     task: Task,
-    assets: Any,
+    assets: Assets,
     predict: Predictor,
     *,
     reporter: Reporter,
@@ -163,7 +163,10 @@ def _shortened(value: Any) -> Any:
 
 
 def score_languages(
-    rows: Sequence[Mapping[str, Any]], task: Task, assets: Any, measured: Mapping[str, np.ndarray]
+    rows: Sequence[Mapping[str, Any]],
+    task: Task,
+    assets: Assets,
+    measured: Mapping[str, np.ndarray],
 ) -> list[dict[str, Any]]:
     """The metrics of each language that has enough rows; nothing where it is only one.
 

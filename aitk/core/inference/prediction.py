@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import numpy as np
 
 from aitk.core.contract.capabilities import Configurable, Generative
-from aitk.core.contract.task import Batch, Example, Task
+from aitk.core.contract.task import Assets, Batch, Example, Task
 from aitk.core.runtime import interrupts
 from aitk.core.training.batches import BATCHES_PER_WINDOW, Examples
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 Kept = TypeVar("Kept")
 
 
-def configure(task: Task, assets: Any, options: Any, *, open_scorer: OpenScorer | None) -> Any:
+def configure(task: Task, assets: Assets, options: Any, *, open_scorer: OpenScorer | None) -> Any:
     """The assets for encoding, predicting and scoring rows with these predict options.
 
     Stages call it once, right after opening the assets.
@@ -38,7 +38,7 @@ def infer(
     task: Task,
     batch: Batch,
     predict: Predictor,
-    assets: Any,
+    assets: Assets,
     *,
     top_k: int = 1,
     options: Any = None,
@@ -62,7 +62,7 @@ def default_window(task: Task) -> int:
 def predict_rows(
     rows: Iterable[Mapping[str, Any]],
     task: Task,
-    assets: Any,
+    assets: Assets,
     predict: Predictor,
     *,
     batch_size: int,
@@ -92,7 +92,7 @@ def predict_rows(
 def decode_rows(
     rows: Iterable[Mapping[str, Any]],
     task: Task,
-    assets: Any,
+    assets: Assets,
     predict: Predictor,
     *,
     batch_size: int,
@@ -115,7 +115,7 @@ def decode_rows(
 def measure_rows(
     rows: Iterable[Mapping[str, Any]] | Examples,
     task: Task,
-    assets: Any,
+    assets: Assets,
     predict: Predictor,
     *,
     batch_size: int,
@@ -137,7 +137,7 @@ def measure_rows(
 def measure_and_decode_rows(
     rows: Iterable[Mapping[str, Any]],
     task: Task,
-    assets: Any,
+    assets: Assets,
     predict: Predictor,
     *,
     batch_size: int,
@@ -159,7 +159,7 @@ def measure_and_decode_rows(
 def _windows(
     rows: Iterable[Mapping[str, Any]] | Examples,
     task: Task,
-    assets: Any,
+    assets: Assets,
     run: Callable[[Batch], Kept],
     batch_size: int,
     batches_per_window: int | None = None,
@@ -179,7 +179,7 @@ def _windows(
 
 
 def _encoded(
-    rows: Iterable[Mapping[str, Any]] | Examples, task: Task, assets: Any, size: int
+    rows: Iterable[Mapping[str, Any]] | Examples, task: Task, assets: Assets, size: int
 ) -> Iterator[list[Example]]:
     if isinstance(rows, Examples):
         for start in range(0, len(rows), size):

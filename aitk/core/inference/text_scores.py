@@ -10,7 +10,7 @@ from aitk.core.artifacts.opening import open_assets, open_model, open_task
 from aitk.core.artifacts.run import load_run
 from aitk.core.contract.capabilities import LanguageModelling
 from aitk.core.contract.errors import ArtifactError
-from aitk.core.contract.task import Task
+from aitk.core.contract.task import Assets, Task
 
 if TYPE_CHECKING:
     import numpy as np
@@ -22,7 +22,7 @@ OpenScorer = Callable[[str], "TextScorer"]
 class TextScorer:
     """The language model of a run."""
 
-    def __init__(self, task: LanguageModelling, assets: Any, predict: Callable[..., Any]):
+    def __init__(self, task: LanguageModelling, assets: Assets, predict: Callable[..., Any]):
         self._task, self._assets, self._predict = task, assets, predict
 
     def __call__(self, texts: Sequence[str], *, ended: bool) -> np.ndarray:

@@ -14,7 +14,7 @@ import numpy as np
 
 from aitk.core.contract.capabilities import HasBaselines, Measured, Rows
 from aitk.core.contract.errors import DataError
-from aitk.core.contract.task import Task
+from aitk.core.contract.task import Assets, Task
 from aitk.core.metrics.statistics import paired_bootstrap
 from aitk.core.reporting.numbers import format_number
 from aitk.core.training.batches import take_rows
@@ -55,7 +55,12 @@ class BaselineScores:
 
 
 def score_baselines(
-    task: Task, train: Rows, summary: Mapping[str, Any], assets: Any, rows: Rows, measured: Measured
+    task: Task,
+    train: Rows,
+    summary: Mapping[str, Any],
+    assets: Assets,
+    rows: Rows,
+    measured: Measured,
 ) -> list[BaselineScores]:
     """Fit the task's baselines and score them with the task's own metrics.
 

@@ -11,7 +11,7 @@ import numpy as np
 from aitk.core.artifacts.opening import open_assets, open_model
 from aitk.core.artifacts.run import Run
 from aitk.core.contract.progress import Reporter
-from aitk.core.contract.task import Task
+from aitk.core.contract.task import Assets, Task
 from aitk.core.inference.evaluation import Evaluated, evaluate_rows
 from aitk.core.inference.predictors import Predictor
 from aitk.core.metrics.latency import Latency, measure_latency
@@ -31,7 +31,7 @@ class Measured:
 
     run: Run
     predictor: Predictor
-    assets: Any
+    assets: Assets
     evaluated: Evaluated
     one: Latency
     batch: Latency
@@ -83,7 +83,7 @@ def measure_run(run: Run, task: Task, rows: Any, *, resamples: int, reporter: Re
     )
 
 
-def _latency(predictor: Predictor, task: Task, assets: Any, rows: Any, *, size: int) -> Latency:
+def _latency(predictor: Predictor, task: Task, assets: Assets, rows: Any, *, size: int) -> Latency:
     """Time batches of rows of similar length, as formed by ``predict``."""
     count = TIMED_ROWS_OF_FIXED_LENGTH if task.fixed_length else TIMED_ROWS
     examples = task.encode(rows[:count], assets)
@@ -114,7 +114,7 @@ def largest_difference(before: Measured, after: Measured, task: Task, rows: Any)
     return float(max((gap.max() for gap in gaps if gap.size), default=0.0))
 
 
-def one_row(task: Task, assets: Any, rows: Any) -> dict[str, np.ndarray]:
+def one_row(task: Task, assets: Assets, rows: Any) -> dict[str, np.ndarray]:
     """The inputs of one row of median length."""
     examples = task.encode(rows[:TIMED_ROWS_OF_FIXED_LENGTH], assets)
     examples.sort(key=task.length)

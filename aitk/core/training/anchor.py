@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aitk.core.contract.task import Task
+from aitk.core.contract.task import Assets, Task
 from aitk.core.runtime import interrupts
 from aitk.core.training.batches import Examples
 
@@ -83,7 +83,7 @@ class Anchor:
 
 
 def fisher_information(
-    model: keras.Model, task: Task, assets: Any, *, rows: Examples, loss: Any
+    model: keras.Model, task: Task, assets: Assets, *, rows: Examples, loss: Any
 ) -> dict[int, np.ndarray]:
     """Mean squared gradient of each weight over rows, one at a time, divided by the mean of all.
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from aitk.core.contract.task import Example, Task
+from aitk.core.contract.task import Assets, Example, Task
 
 #: Rows are sorted by length within windows of this many batches if lengths differ: large enough for
 #: batches of equal lengths, small enough for a random order.
@@ -31,7 +31,7 @@ class Examples(Sequence[Example]):
         self,
         rows: Sequence[Mapping[str, Any]],
         task: Task,
-        assets: Any,
+        assets: Assets,
         *,
         cache_bytes: int = CACHE_BYTES,
     ):

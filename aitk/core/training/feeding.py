@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aitk.core.contract.task import Batch, Task
+from aitk.core.contract.task import Assets, Batch, Task
 from aitk.core.training.batches import Examples, step_rng
 
 if TYPE_CHECKING:
@@ -59,7 +59,7 @@ class Waiting:
 def feed(
     model: keras.Model,
     task: Task,
-    assets: Any,
+    assets: Assets,
     *,
     examples: Examples,
     plan: Sequence[np.ndarray],

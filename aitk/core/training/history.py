@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.contract.capabilities import Calibrates
-from aitk.core.contract.task import Metric, Task
+from aitk.core.contract.task import Assets, Metric, Task
 from aitk.core.inference.prediction import measure_rows
 from aitk.core.inference.predictors import KerasPredictor
 from aitk.core.training.batches import Examples
@@ -76,7 +76,7 @@ class Progress:
 def evaluate_closed_form(
     model: keras.Model,
     task: Task,
-    assets: Any,
+    assets: Assets,
     *,
     validation: Examples | None,
     batch_size: int,
@@ -102,7 +102,7 @@ def evaluate_closed_form(
 def calibrate(
     trained: Trained,
     task: Task,
-    assets: Any,
+    assets: Assets,
     *,
     validation: Examples | None,
     batch_size: int,
@@ -124,6 +124,8 @@ def calibrate(
     return dataclasses.replace(trained, best=best, measured=measured), assets
 
 
-def point_scores(task: Task, measured: Mapping[str, np.ndarray], assets: Any) -> dict[str, float]:
+def point_scores(
+    task: Task, measured: Mapping[str, np.ndarray], assets: Assets
+) -> dict[str, float]:
     """The metrics of held-out rows, by name, without intervals."""
     return {name: score.value for name, score in task.score(measured, assets).metrics.items()}

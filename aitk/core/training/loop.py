@@ -22,7 +22,7 @@ from aitk.core.compression.prune import MagnitudePruner, PatternPruner
 from aitk.core.contract.errors import ArtifactError, Interrupted, TrainingError, UsageError
 from aitk.core.contract.model_spec import BACKBONE
 from aitk.core.contract.progress import Reporter
-from aitk.core.contract.task import Batch, Task
+from aitk.core.contract.task import Assets, Batch, Task
 from aitk.core.inference.prediction import measure_rows
 from aitk.core.inference.predictors import KerasPredictor
 from aitk.core.runtime import interrupts
@@ -51,7 +51,7 @@ OnEpoch = Callable[[Mapping[str, float], int], None]
 def train(
     model: keras.Model,
     task: Task,
-    assets: Any,
+    assets: Assets,
     *,
     train: Examples,
     validation: Examples | None,
@@ -143,7 +143,7 @@ class _Loop:
         *,
         model: keras.Model,
         task: Task,
-        assets: Any,
+        assets: Assets,
         train: Examples,
         validation: Examples | None,
         options: Any,

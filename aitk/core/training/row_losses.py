@@ -9,7 +9,7 @@ import numpy as np
 
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.progress import Reporter
-from aitk.core.contract.task import Task
+from aitk.core.contract.task import Assets, Task
 from aitk.core.training.batches import Examples
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ def row_losses(
     model: keras.Model,
     rows: Sequence[Mapping[str, Any]],
     task: Task,
-    assets: Any,
+    assets: Assets,
     *,
     loss: Any,
     batch_size: int,

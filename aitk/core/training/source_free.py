@@ -21,7 +21,7 @@ from keras import ops
 from aitk.core.compression.distill import SoftTargetExamples
 from aitk.core.contract.errors import ArtifactError, TrainingError, UsageError
 from aitk.core.contract.progress import Reporter
-from aitk.core.contract.task import Example, Task
+from aitk.core.contract.task import Assets, Example, Task
 from aitk.core.inference.predictors import KerasPredictor
 from aitk.core.layers import Tensor
 from aitk.core.metrics.classification import softmax
@@ -39,7 +39,7 @@ TINY = 1e-6
 def adapt(
     model: keras.Model,
     task: Task,
-    assets: Any,
+    assets: Assets,
     *,
     rows: Examples,
     options: Any,
@@ -188,7 +188,7 @@ def _with_guess(example: Example, guess: Any) -> Example:
     return dataclasses.replace(example, target=int(guess), weight=1.0)
 
 
-def _guesses(look: Any, task: Task, assets: Any, rows: Examples, size: int) -> np.ndarray:
+def _guesses(look: Any, task: Task, assets: Assets, rows: Examples, size: int) -> np.ndarray:
     """The pseudo-label of every row, without augmentation."""
     found = []
     for at in range(0, len(rows), size):

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.contract.capabilities import Measured, Rows
-from aitk.core.contract.task import Task
+from aitk.core.contract.task import Assets, Task
 from aitk.core.inference.prediction import measure_rows
 from aitk.core.metrics.baselines import Baseline
 from aitk.recsys.losses.averages import biases
@@ -19,7 +19,7 @@ BATCH_SIZE = 64
 Predict = Callable[[Mapping[str, np.ndarray]], np.ndarray]
 
 
-def baseline_of(name: str, predict: Predict, task: Task, assets: Any) -> Baseline:
+def baseline_of(name: str, predict: Predict, task: Task, assets: Assets) -> Baseline:
     """A baseline on the inputs of models, batch by batch."""
 
     def measure(rows: Rows, measured: Measured) -> Measured:
