@@ -236,8 +236,8 @@ def bundle(
     import functools
 
     from aitk.core.contract.options import resolve
-    from aitk.stages.bundle import bundle as stage
     from aitk.stages.compress import compress as compressing
+    from aitk.stages.compressing.bundle import bundle as stage
     from aitk.stages.options import CompressOptions, TrainingOptions
 
     _quiet()
@@ -283,8 +283,8 @@ def search(
 
     from aitk.core.contract.options import resolve
     from aitk.stages.compress import compress as compressing
+    from aitk.stages.compressing.search import search as stage
     from aitk.stages.options import CompressOptions, TrainingOptions
-    from aitk.stages.search import search as stage
 
     _quiet()
     own, training = divide(options, CompressOptions, TrainingOptions)
@@ -335,9 +335,9 @@ def update(
         aitk.errors.BudgetMissed: the held-out score fell by more than ``max_drop``.
     """
     from aitk.core.contract.options import resolve
-    from aitk.stages.adapt import adapt
     from aitk.stages.options import TrainingOptions, UpdateOptions
     from aitk.stages.update import update as learn
+    from aitk.stages.updating.adapt import adapt
     from aitk.stages.updating.versions import CURRENT, is_versions
 
     _quiet()

@@ -41,11 +41,11 @@ from aitk.core.metrics.comparison import (
 )
 from aitk.core.metrics.statistics import Drop
 from aitk.registry import load_task
+from aitk.stages.compressing.shrink import TRANSFORMER_PARTS, Candidate, train_smaller, trains
+from aitk.stages.compressing.store import store
 from aitk.stages.evaluate import refresh_pages
 from aitk.stages.options import CompressOptions, TrainingOptions
-from aitk.stages.private import refuse_private, without_guarantee
-from aitk.stages.shrink import TRANSFORMER_PARTS, Candidate, train_smaller, trains
-from aitk.stages.store import store
+from aitk.stages.privacy.private import refuse_private, without_guarantee
 from aitk.stages.train_run import (
     check_settings,
     data_of,

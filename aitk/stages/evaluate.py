@@ -33,8 +33,8 @@ from aitk.core.metrics.baselines import (
 from aitk.core.reporting.card import describe_predict_options, model_card
 from aitk.core.reporting.report import run_report
 from aitk.registry import load_task
-from aitk.stages.leaks import describe_leaks, measure_leaks
 from aitk.stages.options import EvaluateOptions
+from aitk.stages.privacy.leaks import describe_leaks, measure_leaks
 
 
 @dataclass(frozen=True)

@@ -39,7 +39,7 @@ from aitk.core.training.batches import CACHE_BYTES, Examples, RepeatedRows
 from aitk.core.training.optimizers import SCHEDULE_FREE
 from aitk.stages.evaluate import comparison_facts, protocol_of
 from aitk.stages.options import TrainingOptions
-from aitk.stages.private import plan_privacy, privacy_facts, told_privacy
+from aitk.stages.privacy.private import plan_privacy, privacy_facts, told_privacy
 from aitk.stages.run_data import data_of as data_of
 from aitk.stages.run_data import require_float_run as require_float_run
 

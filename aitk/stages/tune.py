@@ -21,7 +21,7 @@ from aitk.core.contract.errors import Interrupted, UsageError
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.stages.options import TrainingOptions, TuneOptions
-from aitk.stages.private import refuse_private
+from aitk.stages.privacy.private import refuse_private
 from aitk.stages.tuning.search import open_search
 
 

@@ -1,7 +1,7 @@
 """Group normalisation (Wu and He 2018) in place of batch normalisation, in a whole model.
 
 Its statistics are those of one row, so that rows of a batch do not mix: small batches train alike,
-and each row has a gradient of its own (``core.training.private``).
+and each row has a gradient of its own (``core.privacy.private``).
 """
 
 from __future__ import annotations

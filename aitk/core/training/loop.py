@@ -18,13 +18,14 @@ from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
-from aitk.core.compression.prune import MagnitudePruner, PatternPruner
+from aitk.core.compression.pruning.prune import MagnitudePruner, PatternPruner
 from aitk.core.contract.errors import ArtifactError, Interrupted, TrainingError, UsageError
 from aitk.core.contract.model_spec import BACKBONE
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Assets, Batch, Task
 from aitk.core.inference.prediction import measure_rows
 from aitk.core.inference.predictors import KerasPredictor
+from aitk.core.privacy.private import Privacy, PrivateSteps, check_model, fit_privately
 from aitk.core.runtime import interrupts
 from aitk.core.runtime.speed import keep_freed_memory
 from aitk.core.training import lora
@@ -36,7 +37,6 @@ from aitk.core.training.feeding import Waiting, feed
 from aitk.core.training.history import Progress, Trained, evaluate_closed_form, point_scores
 from aitk.core.training.memory import prepare_memory
 from aitk.core.training.optimizers import SCHEDULE_FREE, make_optimizer
-from aitk.core.training.private import Privacy, PrivateSteps, check_model, fit_privately
 from aitk.core.training.replicas import Wishes, replicas_of
 from aitk.core.training.schedule import learning_rate_at
 

@@ -22,7 +22,7 @@ from aitk.core.inference.prediction import measure_rows
 from aitk.core.io.files import fingerprint
 from aitk.core.training.batches import Examples
 from aitk.stages.options import TrainingOptions, UpdateOptions
-from aitk.stages.private import refuse_private, without_guarantee
+from aitk.stages.privacy.private import refuse_private, without_guarantee
 from aitk.stages.train_run import (
     batch_size_of,
     data_of,

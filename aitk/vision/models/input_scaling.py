@@ -27,7 +27,7 @@ class Normalise(keras.layers.Layer):
     Part of the model, so that every exported format reads plain images.
     """
 
-    vectorizes = True  # see ``core.training.private``
+    vectorizes = True  # see ``core.privacy.private``
 
     def __init__(
         self,

@@ -50,7 +50,7 @@ class ImageModel(TrainedModel[SettingsT, ImageAssets]):
         added = self.added_classes(old, new)
         if not any(added.values()):
             return model
-        from aitk.core.compression.channels import narrowed_like
+        from aitk.core.compression.pruning.channels import narrowed_like
         from aitk.core.training.growth import copy_grown_weights
 
         grown = self.build(settings, new, backbone=model.get_layer(BACKBONE))

@@ -233,7 +233,11 @@ def test_attention_by_distance_matches_its_formula():
     ],
 )
 def test_channels_taken_out_change_nothing_where_nobody_read_them(name, inside):
-    from aitk.core.compression.channels import inner_channels, prune_channels, smallest_removed
+    from aitk.core.compression.pruning.channels import (
+        inner_channels,
+        prune_channels,
+        smallest_removed,
+    )
 
     wide = {"multiplier": 0.6} if name == "tc-resnet" else {"channels": 12}
     model = build(name, **wide)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aitk.core.compression.channels import inner_channels, prune_channels
+from aitk.core.compression.pruning.channels import inner_channels, prune_channels
 from aitk.core.contract.options import resolve
 from aitk.core.io.images import encode_png
 from aitk.vision.models.detectors.suppression import Suppression

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aitk.core.compression.channels import inner_units, without_channels
-from aitk.core.compression.taylor import Groups, importances, mean_loss
+from aitk.core.compression.pruning.channels import inner_units, without_channels
+from aitk.core.compression.pruning.taylor import Groups, importances, mean_loss
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.task import Batch
 

@@ -231,7 +231,7 @@ def _teach(
 
 def _prune_vocabulary(candidate: Candidate, further: _Further) -> Candidate:
     from aitk.core.artifacts.keras_file import load_keras
-    from aitk.core.compression.transformers import without_rows
+    from aitk.core.compression.pruning.transformers import without_rows
 
     task = further.task
     if not isinstance(task, PrunesVocabulary):
@@ -253,7 +253,7 @@ def _prune_vocabulary(candidate: Candidate, further: _Further) -> Candidate:
 
 def _prune_channels(candidate: Candidate, further: _Further, share: float) -> Candidate:
     from aitk.core.artifacts.keras_file import load_keras
-    from aitk.core.compression.channels import prune_channels
+    from aitk.core.compression.pruning.channels import prune_channels
 
     model = load_keras(candidate.path)
     before = model.count_params()
@@ -272,7 +272,7 @@ def _prune_transformer(
     candidate: Candidate, further: _Further, options: CompressOptions
 ) -> Candidate:
     from aitk.core.artifacts.keras_file import load_keras
-    from aitk.core.compression.transformers import prune_transformer
+    from aitk.core.compression.pruning.transformers import prune_transformer
 
     task = further.task
     model = load_keras(candidate.path)
@@ -306,7 +306,7 @@ def _prune_transformer(
 
 def _prune(candidate: Candidate, further: _Further, share: float, pattern: str) -> Candidate:
     from aitk.core.artifacts.keras_file import load_keras
-    from aitk.core.compression.prune import MagnitudePruner, PatternPruner, share_of_zeros
+    from aitk.core.compression.pruning.prune import MagnitudePruner, PatternPruner, share_of_zeros
 
     model = load_keras(candidate.path)
     spec = further.task.models[candidate.model]

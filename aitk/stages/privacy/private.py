@@ -10,7 +10,7 @@ from aitk.core.contract.errors import UsageError
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Assets, Task
 from aitk.core.privacy.accountant import Account, account_for
-from aitk.core.training.private import NO_PRIVATE, Privacy
+from aitk.core.privacy.private import NO_PRIVATE, Privacy
 from aitk.stages.options import TrainingOptions
 
 #: Options without meaning, or without a guarantee, in a private training.

@@ -113,8 +113,8 @@ def search(
 def _space(run: Run, options: CompressOptions) -> dict[str, Sequence[float]]:
     """The steps that the model can take and that are not given."""
     from aitk.core.artifacts.keras_file import load_keras
-    from aitk.core.compression.channels import inner_channels
-    from aitk.core.compression.transformers import prunable_parts
+    from aitk.core.compression.pruning.channels import inner_channels
+    from aitk.core.compression.pruning.transformers import prunable_parts
     from aitk.core.contract.model_spec import TrainedModel
 
     task = open_task(run, load_task)
@@ -231,7 +231,7 @@ def _network(
     compress: Callable[..., Outcome],
 ) -> Path:
     """The run in float32 after the pruning steps; the run itself where there are none."""
-    from aitk.stages.shrink import trains
+    from aitk.stages.compressing.shrink import trains
 
     wanted = dataclasses.replace(options, **changes, quantize="none", format="keras")
     if not trains(wanted):

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from aitk.core.artifacts.keras_file import load_keras
-from aitk.core.compression.taylor import Groups, importances
-from aitk.core.compression.transformers import opened, prune_transformer
+from aitk.core.compression.pruning.taylor import Groups, importances
+from aitk.core.compression.pruning.transformers import opened, prune_transformer
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.task import Batch
 

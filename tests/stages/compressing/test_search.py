@@ -7,8 +7,8 @@ import pytest
 
 from aitk.core.contract.errors import ArtifactError
 from aitk.core.contract.options import resolve
+from aitk.stages.compressing.search import search
 from aitk.stages.options import CompressOptions
-from aitk.stages.search import search
 
 #: Scheme -> the weights of what it makes, and the spaces that make its file larger.
 MADE = {"none": ([1, 1], 400), "dynamic": ([1, 1], 40), "static": ([0, 1], 0)}
@@ -20,7 +20,7 @@ def find(write_data, write_run, heard, tmp_path, monkeypatch):
     rows = [("yes yes", "yes"), ("no", "no"), ("yes", "yes"), ("no no yes", "no")] * 3
     data = write_data("data", train=rows, validation=rows, test=rows[:4])
     run = write_run("run", data, [1, 1])
-    monkeypatch.setattr("aitk.stages.search.require_float_run", lambda run, verb: None)
+    monkeypatch.setattr("aitk.stages.compressing.search.require_float_run", lambda run, verb: None)
     made = []
 
     def compress(source, folder, *, options):

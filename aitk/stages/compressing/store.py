@@ -29,8 +29,8 @@ from aitk.core.inference.prediction import measure_rows
 from aitk.core.inference.predictors import Predictor
 from aitk.core.metrics.statistics import measure_drop
 from aitk.core.training.batches import drawn
+from aitk.stages.compressing.shrink import Candidate
 from aitk.stages.options import CompressOptions
-from aitk.stages.shrink import Candidate
 
 #: Rows per calibration batch: affects memory, not the ranges.
 CALIBRATION_BATCH = 4

@@ -55,7 +55,7 @@ def _attack(run: Run, *, batch_size: int, seed: int, reporter: Reporter) -> dict
     data, assets = data_of(task, run), open_assets(task, run)
     others_split = data.held_out("test")
     from aitk.core.artifacts.keras_file import load_keras
-    from aitk.core.training.row_losses import row_losses
+    from aitk.core.privacy.row_losses import row_losses
 
     model, loss = load_keras(run.model_path), spec.loss(assets)
     losses = [

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aitk.core.compression.prune import MagnitudePruner, share_at, share_of_zeros
+from aitk.core.compression.pruning.prune import MagnitudePruner, share_at, share_of_zeros
 
 
 def test_the_share_grows_along_the_cubic_curve():

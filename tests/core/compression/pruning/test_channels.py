@@ -4,7 +4,12 @@ import numpy as np
 import pytest
 
 from aitk.core.artifacts.keras_file import load_keras
-from aitk.core.compression.channels import LEAST, inner_channels, prune_channels, smallest_removed
+from aitk.core.compression.pruning.channels import (
+    LEAST,
+    inner_channels,
+    prune_channels,
+    smallest_removed,
+)
 from aitk.core.contract.errors import UsageError
 
 

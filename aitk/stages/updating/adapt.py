@@ -26,7 +26,7 @@ from aitk.core.runtime.startup import start_keras
 from aitk.core.training.batches import Examples
 from aitk.registry import load_task
 from aitk.stages.options import TrainingOptions, UpdateOptions
-from aitk.stages.private import refuse_private
+from aitk.stages.privacy.private import refuse_private
 from aitk.stages.train_run import (
     data_of,
     deciding,

@@ -10,7 +10,7 @@ from aitk.core.contract.errors import Interrupted, UsageError
 from aitk.core.contract.options import resolve
 from aitk.core.contract.progress import Silent
 from aitk.core.privacy.accountant import Account
-from aitk.core.training.private import Privacy, StepParts
+from aitk.core.privacy.private import Privacy, StepParts
 from aitk.stages.options import TrainingOptions
 
 SECRET = "0123456789abcdef" * 2
@@ -28,7 +28,7 @@ def steps():
         import keras
         import tensorflow as tf
 
-        from aitk.core.training.private import PrivateSteps
+        from aitk.core.privacy.private import PrivateSteps
 
         keras.utils.set_random_seed(0)
         image = keras.Input((6, 6, 2), name="image")
@@ -182,7 +182,7 @@ def test_low_rank_adapters_and_a_frozen_backbone_train_too(run_privately):
 def test_batch_normalisation_is_refused_unless_it_is_frozen():
     import keras
 
-    from aitk.core.training.private import check_model
+    from aitk.core.privacy.private import check_model
 
     image = keras.Input((4,), name="image")
     backbone = keras.Model(image, keras.layers.BatchNormalization()(image), name="backbone")

@@ -11,8 +11,8 @@ from aitk.core.contract.errors import BudgetMissed, DataError, UsageError
 from aitk.core.contract.options import resolve
 from aitk.core.contract.progress import Silent
 from aitk.registry import load_task
-from aitk.stages.adapt import adapt
 from aitk.stages.options import TrainingOptions, UpdateOptions
+from aitk.stages.updating.adapt import adapt
 
 RATE = 8000
 
@@ -88,7 +88,7 @@ def test_a_new_speaker_is_learned_and_known_from_then_on(trained, tmp_path):
 
 
 def test_a_model_that_forgot_is_refused(trained, tmp_path, monkeypatch):
-    from aitk.stages import adapt as stage
+    from aitk.stages.updating import adapt as stage
 
     scores = iter([0.9, 0.4])
     monkeypatch.setattr(stage, "main_score", lambda *_: next(scores))
@@ -113,7 +113,7 @@ def test_word_models_cannot_be_adapted(trained, tmp_path):
 
 def test_a_task_that_is_not_source_free_reports_it(trained, tmp_path, monkeypatch):
     other = SimpleNamespace(name="speech.keywords")
-    monkeypatch.setattr("aitk.stages.adapt.open_task", lambda run, load: other)
+    monkeypatch.setattr("aitk.stages.updating.adapt.open_task", lambda run, load: other)
     with pytest.raises(UsageError, match="cannot learn from rows without labels"):
         fit(trained / "cnn", tmp_path, tmp_path / "out")
 

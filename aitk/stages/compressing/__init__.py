@@ -1,0 +1,1 @@
+"""What ``compress`` does: smaller models, number formats, searches, bundles."""

@@ -1,0 +1,1 @@
+"""Private training, and what a run gives away about its training rows."""
