@@ -62,7 +62,7 @@ def test_options_are_listed_in_parts_the_most_used_first(aitk) -> None:
     ("line", "completed"),
     [
         ("aitk nlp fine", "finetune"),
-        ("aitk nlp finetune data --ep", "--epochs"),
+        ("aitk nlp finetune data --epo", "--epochs"),
         ("aitk vis", "vision"),
     ],
 )

@@ -110,9 +110,9 @@ def test_a_model_learns_its_rows_by_heart(model):
     spec = TASK.models[model]
     keras.utils.set_random_seed(1)
     built = spec.build(settings, assets)
-    built.compile(keras.optimizers.Adam(0.01), loss=spec.loss(assets))
+    built.compile(keras.optimizers.Adam(0.003), loss=spec.loss(assets))
     batch = TASK.collate(TASK.encode(ROWS, assets), assets)
-    for _ in range(60):
+    for _ in range(150):
         built.train_on_batch(batch.inputs, batch.targets)
     predict = KerasPredictor(built)
     made = TASK.score(measure_rows(ROWS, TASK, assets, predict, batch_size=2), assets)

@@ -70,9 +70,9 @@ EVENTS = [f"{user},{item},{1 + (place + len(user)) % 5},{place}"
 def test_events_become_a_row_a_user_and_split_and_refusals_pass(group):
     _, (first, *rows) = group(TASK, RecommendReading(), "eve,a,nonsense,5")
     assert isinstance(first, Refusal) and first.line == 2
-    told = [(row.split, row.fields["user"], row.fields["items"], row.fields["targets"])
+    made = [(row.split, row.fields["user"], list(row.fields["items"]), list(row.fields["targets"]))
             for row in rows]  # fmt: skip
-    assert told == [
+    assert made == [
         ("train", "ann", [0, 1], []),
         ("train", "bo", [0, 1], []),
         ("validation", "ann", [0, 1], [2]),

@@ -193,7 +193,7 @@ def test_the_teacher_outputs_of_a_detector_are_raw(model):
     coarse = task.models[model].build(
         dataclasses.replace(settings, strides="8", blocks="1,1,1"), made
     )
-    with pytest.raises(UsageError, match="places") as raised:
+    with pytest.raises(UsageError, match="positions") as raised:
         task.teacher_outputs(teacher, coarse)
     assert "strides" in raised.value.hint
 

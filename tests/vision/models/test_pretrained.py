@@ -176,7 +176,7 @@ def test_a_run_hands_on_its_network_and_not_how_it_was_trained(tmp_path):
     keras.Model(backbone.inputs, backbone.outputs, name="backbone").save(tmp_path / "model.keras")
     (tmp_path / "run.json").write_text(json.dumps(manifest))
     found = load_pretrained(str(tmp_path), model=None, task=TASK)
-    assert found.settings == given | {"stem_stride": None}
+    assert found.settings == given | {"stem_stride": None, "normalization": "batch"}
     chosen = resolve(ResNetSettings, found.settings, {"crop": 0.1})
     assert chosen == resolve(ResNetSettings, given, {"crop": 0.1})
 

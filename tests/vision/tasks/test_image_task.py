@@ -461,7 +461,7 @@ def test_a_grown_model_is_unchanged_for_its_old_classes():
 def test_classes_repeated_per_anchor_grow_in_their_positions():
     import keras
 
-    from aitk.vision.models.transfer import copy_grown_weights
+    from aitk.core.training.growth import copy_grown_weights
 
     def head(classes: int) -> keras.Model:
         inputs = keras.Input((5,))
