@@ -14,7 +14,7 @@ help:
 	@echo "make demo       set up, then one chain per domain on the sample rows (folder: $(DEMO))"
 	@echo "make demo-all   the same for every task"
 	@echo "make test       set up, then the tests, with their coverage"
-	@echo "make test-fast  the tests that need no TensorFlow, in under a minute"
+	@echo "make test-fast  the tests that need no TensorFlow, in about a minute"
 	@echo "make check      format, lint, types, tests"
 	@echo "make fuzz       hostile inputs for FUZZ_MINUTES (now: $(FUZZ_MINUTES)); failures: $(FUZZ)/failures"
 	@echo "make format     put the code into its format"

@@ -33,6 +33,7 @@ from aitk.registry import TASKS, load, load_task
 from aitk.stages import options as stage_options
 
 ROOT = Path(__file__).parent.parent
+pytestmark = pytest.mark.slow  # every chain begins with a training
 #: A task, or ``TASK:MODEL``: then the model is the only one of the task. And the classifier of
 #: texts on rows with any number of labels: each message has its intent and its sentiment.
 MANY_LABELS = "nlp.classify with many labels"
