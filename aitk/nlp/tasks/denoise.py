@@ -38,7 +38,7 @@ SHAPE = {"noise": str, "noise_share": float, "span": float, "label_smoothing": f
 
 @dataclass(frozen=True)
 class DenoisingAssets:
-    """The tokeniser, and how texts are damaged."""
+    """The tokeniser, and how texts are corrupted."""
 
     text: TextAssets
     noise: str
@@ -56,7 +56,7 @@ class DenoisingAssets:
 
     @property
     def start_id(self) -> int:
-        return self.tokenizer.start_id  # type: ignore[return-value]  # learn saw to it
+        return self.tokenizer.start_id  # type: ignore[return-value]  # checked by ``learn``
 
     @property
     def end_id(self) -> int:
@@ -107,7 +107,7 @@ class Denoise(UnlabelledTexts[DenoisingAssets]):
         path = folder / "denoising.json"
         values = read_json(path, SHAPE)
         if values["noise"] not in ("infill", "spans") or not 0 < values["noise_share"] < 1:
-            raise ArtifactError("it holds no such noise", where=str(path))
+            raise ArtifactError("invalid noise settings", where=str(path))
         assets = DenoisingAssets(load_text_assets(folder), **values)
         _check(assets, where=str(folder))
         return assets
@@ -129,7 +129,7 @@ class Denoise(UnlabelledTexts[DenoisingAssets]):
         rng: np.random.Generator | None = None,
         pad_to: int | None = None,
     ) -> Batch:
-        """Take spans out and pad: random ones with ``rng``, else the same at each call."""
+        """Mask spans and pad: random spans with ``rng``, otherwise the same ones at each call."""
         before, after = assets.tokenizer.frame
         texts = [example.inputs["token_ids"][:-1] for example in examples]
         pairs = [_damage(ids, assets, rng) for ids in texts]
@@ -149,7 +149,7 @@ class Denoise(UnlabelledTexts[DenoisingAssets]):
         top_k: int = 1,
         options: Any = None,
     ) -> list[dict[str, Any]]:
-        """The likeliest token at each place, given the true ones before it."""
+        """The most probable token at each position, given the true ones before it."""
         pairs = zip(outputs.argmax(-1), np.asarray(batch.weights) > 0, strict=True)
         return [{"prediction": assets.tokenizer.decode(ids[used])} for ids, used in pairs]
 
