@@ -179,8 +179,8 @@ class Count(Kill):
 def patch(kill: Kill, out: str) -> None:
     """Let the boundaries of this process be heard of by ``kill``."""
     from aitk.core.io import resumable
-    from aitk.core.training import loop as training
-    from aitk.core.training.loop import _Loop
+    from aitk.core.training import epochs as training
+    from aitk.core.training.epochs import Epochs
 
     def patched(owner: Any, name: str, boundary: Callable[..., str | None]) -> None:
         original = getattr(owner, name)
@@ -203,8 +203,8 @@ def patch(kill: Kill, out: str) -> None:
 
     # Between the update of the weights and its booking; the epoch's end; its validation; what
     # grows piece by piece; what is renamed when it is whole.
-    patched(_Loop, "after_batch", step)
-    patched(_Loop, "_finish_epoch", lambda *_: "end of epoch")
+    patched(Epochs, "after_batch", step)
+    patched(Epochs, "_finish_epoch", lambda *_: "end of epoch")
     patched(training, "measure_rows", lambda *_: "validation")
     patched(resumable, "_write", lambda *_: "piece")
     for function in ("replace", "rename"):

@@ -36,7 +36,7 @@ from aitk.core.metrics.baselines import (
 from aitk.core.runtime.energy import Energy
 from aitk.core.runtime.startup import start_keras
 from aitk.core.training.batches import CACHE_BYTES, Examples, RepeatedRows
-from aitk.core.training.optimizers import SCHEDULE_FREE
+from aitk.core.training.optimization.optimizers import SCHEDULE_FREE
 from aitk.stages.evaluate import comparison_facts, protocol_of
 from aitk.stages.options import TrainingOptions
 from aitk.stages.privacy.private import plan_privacy, privacy_facts, told_privacy

@@ -1,1 +1,1 @@
-"""The training loop and its data feeding."""
+"""Training: loop, state, data feeding."""

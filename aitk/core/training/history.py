@@ -129,3 +129,13 @@ def point_scores(
 ) -> dict[str, float]:
     """The metrics of held-out rows, by name, without intervals."""
     return {name: score.value for name, score in task.score(measured, assets).metrics.items()}
+
+
+def uncompiled(model: keras.Model) -> keras.Model:
+    """A copy without the optimizer, which ``.keras`` files would otherwise include.
+
+    Built from the configuration, so that subclasses with tied weights (masked LM) are preserved.
+    """
+    plain = type(model).from_config(model.get_config())
+    plain.set_weights(model.get_weights())
+    return plain

@@ -29,7 +29,7 @@ from aitk.core.runtime import interrupts
 from aitk.core.training.batches import Examples, epoch_rng
 from aitk.core.training.checkpoint import has_state, load_progress, restore_variables, save_state
 from aitk.core.training.feeding import Waiting, feed
-from aitk.core.training.optimizers import make_optimizer
+from aitk.core.training.optimization.optimizers import make_optimizer
 
 GUESS_SHARE = 0.3  # weight of the pseudo-labels, the paper's beta
 GATHERINGS = 2  # iterations of computing centres and pseudo-labels

@@ -109,8 +109,7 @@ def adapt(
         from aitk.core.artifacts.keras_file import load_keras
         from aitk.core.inference.predictors import KerasPredictor
         from aitk.core.runtime.devices import set_up_training
-        from aitk.core.training.history import evaluate_closed_form
-        from aitk.core.training.loop import uncompiled
+        from aitk.core.training.history import evaluate_closed_form, uncompiled
         from aitk.core.training.source_free import adapt as train
 
         scope = set_up_training(

@@ -244,7 +244,7 @@ class Learner:
         import keras
 
         from aitk.core.inference.embedding import row_vectors
-        from aitk.core.training.loop import uncompiled
+        from aitk.core.training.history import uncompiled
 
         backbone = next((each for each in self.model.layers if each.name == BACKBONE), None)
         if not isinstance(backbone, keras.Model) or not isinstance(
@@ -301,7 +301,7 @@ class Learner:
 
     def _anchor(self, model: Any, assets: Any, loss: Any) -> Any:
         """What holds the weights of a model near where they are; None without ``--anchor``."""
-        from aitk.core.training.anchor import FISHER_ROWS, Anchor, fisher_information
+        from aitk.core.training.optimization.anchor import FISHER_ROWS, Anchor, fisher_information
 
         if self.options.anchor == "none":
             return None

@@ -31,7 +31,7 @@ def names(groups):
 
 
 def test_a_block_is_one_layer_with_its_shortcut_and_normalisation():
-    from aitk.core.training.layer_rates import layer_groups
+    from aitk.core.training.optimization.layer_rates import layer_groups
 
     entry, *rest = names(layer_groups(residual_network()))
     assert entry == ["stem", "stem_norm"]
@@ -45,7 +45,7 @@ def test_a_block_is_one_layer_with_its_shortcut_and_normalisation():
 def test_without_blocks_every_layer_with_a_matrix_is_one():
     import keras
 
-    from aitk.core.training.layer_rates import layer_groups
+    from aitk.core.training.optimization.layer_rates import layer_groups
 
     start = keras.Input((None,), dtype="int32")
     x = keras.layers.Embedding(5, 4, name="table")(start)
@@ -63,7 +63,7 @@ def test_without_blocks_every_layer_with_a_matrix_is_one():
 
 
 def test_an_encoder_in_one_layer_is_opened():
-    from aitk.core.training.layer_rates import layer_groups
+    from aitk.core.training.optimization.layer_rates import layer_groups
     from aitk.vision.models import build_backbone
     from aitk.vision.models.settings import VitSettings
 
@@ -85,7 +85,7 @@ def moved(*, steps=1, gradient=1.0, **given):
     """The change of each layer of backbone and head: name -> mean of the differences."""
     import keras
 
-    from aitk.core.training.optimizers import make_optimizer
+    from aitk.core.training.optimization.optimizers import make_optimizer
 
     backbone = residual_network()
     inputs = keras.Input((2,))
@@ -149,7 +149,7 @@ def test_gradients_are_summed_up_before_they_are_scaled():
 def test_what_layers_share_belongs_to_the_first():
     import keras
 
-    from aitk.core.training.layer_rates import layer_groups
+    from aitk.core.training.optimization.layer_rates import layer_groups
 
     start = keras.Input((2,))
     tied = dense("block_1_dense")

@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 
-from aitk.core.training.fused_step import with_fused_step
+from aitk.core.training.optimization.fused_step import with_fused_step
 
 
 @pytest.mark.parametrize("kind", [keras.optimizers.Adam, keras.optimizers.AdamW])

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from aitk.core.contract.options import resolve
-from aitk.core.training.optimizers import make_optimizer
+from aitk.core.training.optimization.optimizers import make_optimizer
 from aitk.stages.options import TrainingOptions
 
 RATE, DECAY, STEPS = 0.05, 0.1, 7

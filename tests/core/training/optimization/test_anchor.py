@@ -6,7 +6,7 @@ import keras
 import numpy as np
 import pytest
 
-from aitk.core.training.anchor import Anchor, fisher_information
+from aitk.core.training.optimization.anchor import Anchor, fisher_information
 
 
 @pytest.fixture

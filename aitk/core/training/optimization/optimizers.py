@@ -6,9 +6,10 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aitk.core.training.anchor import Anchor
-from aitk.core.training.fused_step import with_fused_step
-from aitk.core.training.layer_rates import rate_factors, with_rate_factors
+from aitk.core.contract.model_spec import BACKBONE
+from aitk.core.training.optimization.anchor import Anchor
+from aitk.core.training.optimization.fused_step import with_fused_step
+from aitk.core.training.optimization.layer_rates import rate_factors, with_rate_factors
 
 if TYPE_CHECKING:
     import keras
@@ -64,6 +65,28 @@ def make_optimizer(
     if options.optimizer == "adam":
         return rule(with_fused_step(keras.optimizers.Adam))(**shared)
     return rule(keras.optimizers.SGD)(momentum=0.9, nesterov=True, **shared)
+
+
+def compile_model(
+    model: keras.Model, options: Any, *, loss: Any, anchor: Anchor | None, frozen: bool
+) -> None:
+    """Compile with a new optimizer, whose slots are made at once.
+
+    Args:
+        options: ``TrainingOptions``.
+        loss: a Keras loss, or a dict of losses by output.
+        frozen: whether the backbone is kept as it is; with ``freeze_epochs`` only.
+    """
+    import keras
+
+    backbone = model.get_layer(BACKBONE)
+    if options.freeze_epochs:
+        backbone.trainable = not frozen
+    optimizer = make_optimizer(options, backbone, anchor=anchor)
+    # XLA recompiles for every batch length, which costs more than it saves here.
+    compiled = keras.backend.backend() == "jax"
+    model.compile(optimizer=optimizer, loss=loss, jit_compile=compiled)
+    model.optimizer.build(model.trainable_variables)
 
 
 def schedule_free() -> type[Any]:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from aitk.core.training.schedule import learning_rate_at
+from aitk.core.training.optimization.schedule import learning_rate_at
 
 
 def rates(schedule, warmup=0.2, total=10):
