@@ -150,7 +150,7 @@ BUILT_IN = {
     ),
     "nlp.generate": Row(
         task="aitk.nlp.tasks.generate:Generate",
-        reading="aitk.nlp.data.options:TextReading",
+        reading="aitk.nlp.data.options:GenerateReading",
         predict_options="aitk.nlp.data.options:GenerationOptions",
         summary="language model that continues a text (GPT, Radford et al. 2019)",
         sample="sample_data/handbook.txt",

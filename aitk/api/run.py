@@ -239,7 +239,8 @@ class Run:
             options=resolve(EvaluateOptions, general),
             domain=self._domain,
             reading=reading,
-            predict_options=own,
+            # The seed of the intervals is not that of a generator.
+            predict_options={name: own[name] for name in own.keys() - general.keys()},
             trust=self._trust,
             reporter=reporter_for(progress),
         )

@@ -37,6 +37,7 @@ from aitk.core.runtime.energy import Energy
 from aitk.core.runtime.startup import start_keras
 from aitk.core.training.batches import CACHE_BYTES, Examples, RepeatedRows
 from aitk.core.training.optimization.optimizers import SCHEDULE_FREE
+from aitk.core.training.packing import epoch_size
 from aitk.stages.evaluate import comparison_facts, protocol_of
 from aitk.stages.options import TrainingOptions
 from aitk.stages.privacy.private import plan_privacy, privacy_facts, told_privacy
@@ -138,9 +139,6 @@ def train_run(
                     where="--private",
                     hint="Leave out the settings that mix rows",
                 )
-            if isinstance(spec, TrainedModel):
-                rate = spec.default_learning_rate(data.summary)
-                options = with_defaults(options, chosen, rows=len(shown), learning_rate=rate)
             assets = task.learn(
                 rows,
                 data.summary,
@@ -150,6 +148,10 @@ def train_run(
                 tables=data.tables,
                 note=reporter.warn,
             )
+            if isinstance(spec, TrainedModel):
+                rate = spec.default_learning_rate(data.summary)
+                size = epoch_size(Examples(shown, task, assets), task, assets)
+                options = with_defaults(options, chosen, rows=size, learning_rate=rate)
             assets.save(draft.assets)
             started = time.monotonic()
             if isinstance(spec, ClosedFormModel):
@@ -290,7 +292,7 @@ def with_defaults(
     Args:
         settings: class or instance; its ``default_epochs`` apply to data large enough for
             ``default_steps``. Small data gets more epochs.
-        rows: of the training split.
+        rows: examples of an epoch.
         learning_rate: the model's default for this data; None for the default of its settings.
     """
     batch_size = options.batch_size or fitting_batch_size(settings, rows)

@@ -136,6 +136,21 @@ class Mixes(Protocol):
 
 
 @runtime_checkable
+class Packs(Protocol):
+    """A task that can join the rows of an epoch to training windows of one length."""
+
+    @abstractmethod
+    def packs(self, assets: Any) -> bool:
+        """Whether it does so with these assets; otherwise a row is an example."""
+
+    @abstractmethod
+    def pack(
+        self, examples: Sequence[Example], assets: Any, *, rng: np.random.Generator
+    ) -> list[Example]:
+        """Windows that hold the examples one after the other, each token once."""
+
+
+@runtime_checkable
 class HasLanguages(Protocol):
     """A task whose scores are also told by the language of a row."""
 

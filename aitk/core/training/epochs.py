@@ -20,9 +20,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.compression.pruning.prune import MagnitudePruner, PatternPruner
+from aitk.core.contract.capabilities import Packs
 from aitk.core.contract.errors import ArtifactError, Interrupted, TrainingError, UsageError
 from aitk.core.contract.progress import Reporter
-from aitk.core.contract.task import Assets, Batch, Task
+from aitk.core.contract.task import Assets, Batch, Example, Task
 from aitk.core.inference.prediction import measure_rows
 from aitk.core.inference.predictors import KerasPredictor
 from aitk.core.privacy.private import Privacy, PrivateSteps, fit_privately
@@ -39,6 +40,7 @@ from aitk.core.training.optimization.anchor import Anchor
 from aitk.core.training.optimization.averages import schedule_free_average, use_moving_average
 from aitk.core.training.optimization.optimizers import SCHEDULE_FREE, compile_model
 from aitk.core.training.optimization.schedule import learning_rate_at
+from aitk.core.training.packing import PackedPlan, epoch_size
 from aitk.core.training.replicas import Wishes, replicas_of
 from aitk.core.training.steps import out_of_memory, step_callback
 
@@ -78,7 +80,8 @@ class Epochs:
 
     def __post_init__(self) -> None:
         self.saved_at = self.started
-        self.steps_per_epoch = math.ceil(len(self.train) / self.options.batch_size)
+        size = epoch_size(self.train, self.task, self.assets)
+        self.steps_per_epoch = math.ceil(size / self.options.batch_size)
         written = self.events_folder if self.privacy is None else None
         self.events = Events(written) if written else None
         self.replicas = replicas_of(self.model, self._wishes)
@@ -127,13 +130,7 @@ class Epochs:
             if self.privacy is not None:
                 self._fit_privately(self.privacy)
                 return
-            plan = EpochPlan(
-                self.train,
-                options.batch_size,
-                seed=options.seed,
-                epoch=progress.epoch,
-                sort=not self.task.fixed_length,
-            )
+            plan = self._plan()
             fit = self.model.fit if self.replicas is None else self.replicas.fit
             fit(
                 self._feed(plan, progress.step),
@@ -150,13 +147,30 @@ class Epochs:
                 hint=f"Try a --batch-size below {options.batch_size}, with --accumulate",
             ) from error
 
-    def _feed(self, plan: Sequence[np.ndarray], start: int) -> Any:
+    def _plan(self) -> EpochPlan | PackedPlan:
+        """What the steps of this epoch see."""
+        options, epoch = self.options, self.progress.epoch
+        if isinstance(self.task, Packs) and self.task.packs(self.assets):
+            steps = self.steps_per_epoch
+            return PackedPlan(
+                self.train, self.task, self.assets, steps=steps, seed=options.seed, epoch=epoch
+            )
+        is_sorted = not self.task.fixed_length
+        return EpochPlan(
+            self.train, options.batch_size, seed=options.seed, epoch=epoch, sort=is_sorted
+        )
+
+    def _feed(self, plan: Sequence[Any], start: int) -> Any:
+        def examples_at(step: int) -> Sequence[Example]:
+            return plan[step] if isinstance(plan, PackedPlan) else self.train.take(plan[step])
+
         return feed(
             self.model,
             self.task,
             self.assets,
-            examples=self.train,
-            plan=plan,
+            examples_at=examples_at,
+            steps=len(plan),
+            ahead=getattr(plan, "batches_per_window", 0),
             epoch=self.progress.epoch,
             start=start,
             seed=self.options.seed,

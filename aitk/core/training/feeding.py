@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from aitk.core.contract.task import Assets, Batch, Task
-from aitk.core.training.batches import Examples, step_rng
+from aitk.core.contract.task import Assets, Batch, Example, Task
+from aitk.core.training.batches import step_rng
 
 if TYPE_CHECKING:
     import keras
@@ -61,36 +61,40 @@ def feed(
     task: Task,
     assets: Assets,
     *,
-    examples: Examples,
-    plan: Sequence[np.ndarray],
+    examples_at: Callable[[int], Sequence[Example]],
+    steps: int,
     epoch: int,
     start: int,
     seed: int,
+    ahead: int = AHEAD,
     waiting: Waiting,
     add_soft_targets: Callable[[Batch], Batch] | None = None,
 ) -> Any:
-    """The batches of an epoch's plan from number ``start`` on: (inputs, targets, weights).
+    """The batches of an epoch from number ``start`` on: (inputs, targets, weights).
 
     On TensorFlow, this is a ``tf.data.Dataset`` whose lengths vary without retracing; on other
     backends, a generator.
 
     Args:
+        examples_at: the examples of a step, by its number.
+        ahead: batches made ahead, up to ``MOST_AHEAD``.
         waiting: records the time at which each batch is ready, and the error that ends the data.
         add_soft_targets: adds a teacher's outputs to the targets of a batch.
     """
     import keras
 
     def batch_at(step: int) -> tuple[Any, ...]:
-        batch = task.collate(examples.take(plan[step]), assets, rng=step_rng(seed, epoch, step))
+        examples = examples_at(step)
+        batch = task.collate(examples, assets, rng=step_rng(seed, epoch, step))
         if add_soft_targets is not None:
             batch = add_soft_targets(batch)
         weights = batch.weights
         if weights is None:
-            weights = np.ones(len(plan[step]), np.float32)
+            weights = np.ones(len(examples), np.float32)
         return batch.inputs, batch.targets, weights
 
     def batches() -> Iterator[tuple[Any, ...]]:
-        for step in range(start, len(plan)):
+        for step in range(start, steps):
             try:
                 batch = batch_at(step)
             except Exception as error:  # noqa: BLE001, raised again when the step has ended
@@ -104,8 +108,8 @@ def feed(
     import tensorflow as tf
 
     signature = _signature(model, *batch_at(start))
-    ahead = min(MOST_AHEAD, max(AHEAD, getattr(plan, "batches_per_window", AHEAD)))
-    return tf.data.Dataset.from_generator(batches, output_signature=signature).prefetch(ahead)
+    made = tf.data.Dataset.from_generator(batches, output_signature=signature)
+    return made.prefetch(min(MOST_AHEAD, max(AHEAD, ahead)))
 
 
 def _signature(model: keras.Model, inputs: Any, targets: Any, weights: np.ndarray) -> Any:

@@ -9,8 +9,10 @@ which agree with pseudo-labels from feature clusters (section 3.3).
 from __future__ import annotations
 
 import dataclasses
+import functools
 import math
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -104,13 +106,16 @@ def adapt(
         earlier, guesses = guesses, _guesses(look, task, assets, rows, size)
         # Rows are not grouped by length, which would bias the sample of classes.
         order = epoch_rng(options.seed, epoch).permutation(len(rows))
+        soft = SoftTargetExamples(rows, list(guesses), _with_guess)
+        plan = np.split(order[: steps * size], steps)
+        examples_at = functools.partial(_of_step, soft, plan)
         waiting = Waiting()
         fed = feed(
             model,
             task,
             assets,
-            examples=SoftTargetExamples(rows, list(guesses), _with_guess),
-            plan=np.split(order[: steps * size], steps),
+            examples_at=examples_at,
+            steps=steps,
             epoch=epoch,
             start=0,
             seed=options.seed,
@@ -186,6 +191,10 @@ def guess_labels(features: np.ndarray, probabilities: np.ndarray) -> np.ndarray:
 
 def _with_guess(example: Example, guess: Any) -> Example:
     return dataclasses.replace(example, target=int(guess), weight=1.0)
+
+
+def _of_step(rows: Examples, plan: Sequence[np.ndarray], step: int) -> list[Example]:
+    return rows.take(plan[step])
 
 
 def _guesses(look: Any, task: Task, assets: Assets, rows: Examples, size: int) -> np.ndarray:

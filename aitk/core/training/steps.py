@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, Protocol
 
 from aitk.core.training.batches import EpochPlan
+from aitk.core.training.packing import PackedPlan
 
 
 class RecordsSteps(Protocol):
@@ -17,7 +18,7 @@ class RecordsSteps(Protocol):
         """Record one step; return whether to stop."""
 
 
-def step_callback(loop: RecordsSteps, plan: EpochPlan, *, start: int) -> Any:
+def step_callback(loop: RecordsSteps, plan: EpochPlan | PackedPlan, *, start: int) -> Any:
     """A Keras callback that hands every batch of a plan from number ``start`` on to the loop."""
     import keras
 

@@ -45,6 +45,17 @@ class TextReading(Redaction):
 
 
 @dataclass(frozen=True)
+class GenerateReading(TextReading):
+    """Texts or dialogues to learn to write; or running text."""
+
+    join_lines: int | None = option(
+        None,
+        "read text files as running text, in passages of up to this many characters (4000)",
+        minimum=100,
+    )
+
+
+@dataclass(frozen=True)
 class ClassifyReading(MultiLabelReading, TextReading):
     """Texts, or pairs of texts, with one label or any number of labels each."""
 

@@ -32,6 +32,8 @@ _GARBLED = re.compile("[ÂÃ][\u0080-\u00bf]|â€|\ufffd")
 SECOND_LANGUAGE_SHARE = 0.05
 #: About 512 subword tokens, the limit of BERT and most similar models.
 LONG_WORDS = 400
+#: The check of texts of more words.
+LONG_TEXTS = "long texts"
 _EXAMPLES, _BARS = 10, 30
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 # Scripts without spaces: Thai and Lao, kana, Chinese characters. Each character counts as a word.
@@ -187,7 +189,7 @@ class TextInspector:
     def _find_long_texts(self) -> Finding:
         long = int((np.array(self._words) > LONG_WORDS).sum())
         return count_finding(
-            "long texts",
+            LONG_TEXTS,
             long,
             len(self._words),
             f"texts of over {LONG_WORDS} words, of which most models read only the start",

@@ -292,10 +292,10 @@ def _read_table(
             yield item
             continue
         line, record = item
-        text, problem = _text(_joined(record, text_columns), clean)
+        text, problem = cleaned_text(_joined(record, text_columns), clean)
         fields: dict[str, Any] = {"text": text}
         if pair_column is not None and not problem:
-            fields["pair"], problem = _text(record.get(pair_column), clean)
+            fields["pair"], problem = cleaned_text(record.get(pair_column), clean)
             problem = problem and f"in its second text: {problem}"
         if label_columns and not problem:
             named, problem = labels.read(record, label_columns)
@@ -336,7 +336,9 @@ def _read_fasttext(
         marks = list(itertools.takewhile(lambda word: word.startswith(FASTTEXT_LABEL), words))
         if not words and not problem:
             continue
-        text, problem = ("", problem) if problem else _text(" ".join(words[len(marks) :]), clean)
+        text, problem = (
+            ("", problem) if problem else cleaned_text(" ".join(words[len(marks) :]), clean)
+        )
         fields: dict[str, Any] = {"text": text}
         if labelled and not problem:
             names = [mark.removeprefix(FASTTEXT_LABEL) for mark in marks]
@@ -356,7 +358,7 @@ def _read_lines(
         raw = raw.rstrip("\r\n")
         if not (raw.strip() or problem or keep_blank):
             continue
-        text, problem = ("", problem) if problem else _text(raw, clean)
+        text, problem = ("", problem) if problem else cleaned_text(raw, clean)
         if problem:
             yield Refusal(lines.source, number, problem)
         else:
@@ -385,7 +387,7 @@ def _read_document(
         return Refusal(name, 1, f"it cannot be read ({error})")
     if encoding != "utf-8":
         note(f"{Path(name).parent}: some files use the encoding {encoding}")
-    text, problem = _text(content, clean)
+    text, problem = cleaned_text(content, clean)
     if problem:
         return Refusal(name, 1, problem)
     if labelled:
@@ -396,7 +398,7 @@ def _read_document(
     return Row({"text": text}, name, 1, source.split, {"file": name})
 
 
-def _text(value: Any, clean: Callable[[str], str]) -> tuple[str, str | None]:
+def cleaned_text(value: Any, clean: Callable[[str], str]) -> tuple[str, str | None]:
     """The cleaned text of a value, or the reason why there is none."""
     if not isinstance(value, str):
         if value is None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -32,20 +34,63 @@ def measure_tokens(batch: Batch, outputs: np.ndarray) -> dict[str, np.ndarray]:
     }
 
 
-def measure_text_tokens(
-    batch: Batch, outputs: np.ndarray, tokenizer: SubwordTokenizer
-) -> dict[str, np.ndarray]:
-    """The same, and the ``characters``, ``bytes`` (UTF-8) and ``words`` of the targets' text."""
-    used = np.asarray(batch.weights) > 0
-    pairs = zip(np.asarray(batch.targets), used, strict=True)
-    texts = [tokenizer.decode(ids[inside]) for ids, inside in pairs]
-    counts = {
-        "characters": [len(text) for text in texts],
-        "bytes": [len(text.encode()) for text in texts],
-        "words": [count_words(text) for text in texts],
-    }
-    found = {name: np.maximum(1, each) for name, each in counts.items()}
-    return measure_tokens(batch, outputs) | found
+@dataclass(frozen=True)
+class TokenScores:
+    """What a model says about the tokens of each row.
+
+    Attributes:
+        sums: the values of ``measure_tokens``, (rows,) each.
+        targets: the predicted tokens of each row.
+        likeliest: the most likely token in the place of each.
+    """
+
+    sums: Mapping[str, np.ndarray]
+    targets: Sequence[Sequence[int]]
+    likeliest: Sequence[Sequence[int]]
+
+    def measure(self, tokenizer: SubwordTokenizer) -> dict[str, np.ndarray]:
+        """The sums, and the ``characters``, ``bytes`` (UTF-8) and ``words`` of the text."""
+        texts = [tokenizer.decode(ids) for ids in self.targets]
+        counts = {
+            "characters": [len(text) for text in texts],
+            "bytes": [len(text.encode()) for text in texts],
+            "words": [count_words(text) for text in texts],
+        }
+        return dict(self.sums) | {name: np.maximum(1, each) for name, each in counts.items()}
+
+    def decode(self, tokenizer: SubwordTokenizer) -> list[dict[str, str]]:
+        """The most likely tokens of each row as text."""
+        return [{"prediction": tokenizer.decode(ids)} for ids in self.likeliest]
+
+
+def score_rows(
+    parts: Iterable[Batch], outputs_of: Callable[[Batch], np.ndarray], *, rows: int
+) -> TokenScores:
+    """Score rows whose tokens are in several batches; the outputs of one are held at a time.
+
+    Args:
+        parts: the context of each has the ``rows`` of its windows, (windows,).
+        outputs_of: (windows, slots, vocabulary) logits of a part.
+    """
+    sums: dict[str, np.ndarray] = {}
+    targets: list[list[int]] = [[] for _ in range(rows)]
+    likeliest: list[list[int]] = [[] for _ in range(rows)]
+    for part in parts:
+        outputs, places = outputs_of(part), part.context["rows"]
+        for name, values in measure_tokens(part, outputs).items():
+            np.add.at(sums.setdefault(name, np.zeros(rows, values.dtype)), places, values)
+        best, used = outputs.argmax(-1), np.asarray(part.weights) > 0
+        for window, row in enumerate(places):
+            targets[row] += np.asarray(part.targets)[window, used[window]].tolist()
+            likeliest[row] += best[window, used[window]].tolist()
+    return TokenScores(sums, targets, likeliest)
+
+
+def score_batch(batch: Batch, outputs: np.ndarray) -> TokenScores:
+    """Score a batch with a row in each window."""
+    rows = len(outputs)
+    part = dataclasses.replace(batch, context={"rows": np.arange(rows)})
+    return score_rows([part], lambda _: outputs, rows=rows)
 
 
 def score_tokens(

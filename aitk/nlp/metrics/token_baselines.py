@@ -17,12 +17,16 @@ from aitk.core.metrics.baselines import Baseline, Measured, Rows
 TRAINING_TOKENS = 2_000_000
 ROWS_AT_ONCE = 256
 
+#: The batches with all that is scored of a batch of rows (``features.causal.scored_parts``).
+Parts = Callable[[Batch], Iterable[Batch]]
 #: For each slot of a batch, (batch, slots): the log probability of its target, and the most likely
 #: token.
 PredictTokens = Callable[[Batch], tuple[np.ndarray, np.ndarray]]
 
 
-def unigram_baseline(frequencies: Frequencies, task: Task, assets: Any) -> Baseline:
+def unigram_baseline(
+    frequencies: Frequencies, task: Task, assets: Any, parts: Parts | None = None
+) -> Baseline:
     """Each token by its frequency in training, with add-one smoothing."""
 
     def predict(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
@@ -30,17 +34,19 @@ def unigram_baseline(frequencies: Frequencies, task: Task, assets: Any) -> Basel
         likeliest = np.full(targets.shape, frequencies.tokens.argmax())
         return np.log(frequencies.tokens[targets]), likeliest
 
-    return _baseline("token frequencies", task, assets, predict)
+    return _baseline("token frequencies", task, assets, predict, parts)
 
 
-def bigram_baseline(frequencies: Frequencies, task: Task, assets: Any) -> Baseline:
+def bigram_baseline(
+    frequencies: Frequencies, task: Task, assets: Any, parts: Parts | None = None
+) -> Baseline:
     """Each token by the previous one, smoothed by frequencies (Witten and Bell 1991, method C)."""
 
     def predict(batch: Batch) -> tuple[np.ndarray, np.ndarray]:
         before, targets = np.asarray(batch.inputs["token_ids"]), np.asarray(batch.targets)
         return np.log(frequencies.of_pairs(before, targets)), frequencies.followers[before]
 
-    return _baseline("token pairs", task, assets, predict)
+    return _baseline("token pairs", task, assets, predict, parts)
 
 
 class Frequencies:
@@ -87,16 +93,23 @@ class Frequencies:
         return (counts + kinds * self.tokens[after]) / (self._after[before] + kinds)
 
 
-def _baseline(name: str, task: Task, assets: Any, predict: PredictTokens) -> Baseline:
+def _baseline(
+    name: str, task: Task, assets: Any, predict: PredictTokens, parts: Parts | None
+) -> Baseline:
     def measure(rows: Rows, measured: Measured) -> Measured:
         losses, rights = [], []
         for start in range(0, len(rows), ROWS_AT_ONCE):
             examples = task.encode(rows[start : start + ROWS_AT_ONCE], assets)
             batch = task.collate(examples, assets)
-            used = np.asarray(batch.weights) > 0
-            logs, likeliest = predict(batch)
-            losses.append(np.where(used, -logs, 0).sum(axis=-1))
-            rights.append(((likeliest == batch.targets) & used).sum(axis=-1))
+            loss, right = np.zeros(len(examples)), np.zeros(len(examples), int)
+            for part in parts(batch) if parts else [batch]:
+                places = part.context.get("rows", np.arange(len(examples)))
+                used = np.asarray(part.weights) > 0
+                logs, likeliest = predict(part)
+                np.add.at(loss, places, np.where(used, -logs, 0).sum(axis=-1))
+                np.add.at(right, places, ((likeliest == part.targets) & used).sum(axis=-1))
+            losses.append(loss)
+            rights.append(right)
         return {**measured, "loss": np.concatenate(losses), "right": np.concatenate(rights)}
 
     return Baseline(name, measure)

@@ -184,6 +184,9 @@ class MaskedModel(TokenPredictor[SettingsT, TokenizedT]):
 class CausalModel(TokenPredictor[SettingsT, TokenizedT]):
     """A causal language model over a causal backbone."""
 
+    def default_settings(self, summary: Mapping[str, Any]) -> dict[str, Any]:
+        return {"pack": True} if summary.get("running_text") else {}
+
     def build(
         self, settings: SettingsT, assets: TokenizedT, *, backbone: keras.Model | None = None
     ) -> keras.Model:

@@ -23,7 +23,7 @@ from aitk.nlp.features.batching import pad_shifted, pad_tokens
 from aitk.nlp.features.denoising import draw_spans, infill, split_spans
 from aitk.nlp.features.masking import own_rng
 from aitk.nlp.features.tokenizers import SubwordTokenizer, train_subwords
-from aitk.nlp.metrics.perplexity import measure_text_tokens, score_tokens
+from aitk.nlp.metrics.perplexity import score_batch, score_tokens
 from aitk.nlp.tasks.translate_models import TranslationModel
 from aitk.nlp.tasks.translate_settings import DenoisingLstmSettings, DenoisingTransformerSettings
 from aitk.nlp.tasks.unlabelled import UnlabelledTexts
@@ -150,13 +150,12 @@ class Denoise(UnlabelledTexts[DenoisingAssets]):
         options: Any = None,
     ) -> list[dict[str, Any]]:
         """The most probable token at each position, given the true ones before it."""
-        pairs = zip(outputs.argmax(-1), np.asarray(batch.weights) > 0, strict=True)
-        return [{"prediction": assets.tokenizer.decode(ids[used])} for ids, used in pairs]
+        return score_batch(batch, outputs).decode(assets.tokenizer)
 
     def measure(
         self, batch: Batch, outputs: np.ndarray, assets: DenoisingAssets
     ) -> dict[str, np.ndarray]:
-        return measure_text_tokens(batch, outputs, assets.tokenizer)
+        return score_batch(batch, outputs).measure(assets.tokenizer)
 
     def score(
         self,

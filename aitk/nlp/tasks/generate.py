@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,22 +20,26 @@ from aitk.core.decoding.sampling import choose_token, penalize_repetition
 from aitk.core.metrics.baselines import Baseline, Rows
 from aitk.core.metrics.classification import log_softmax
 from aitk.nlp.data.formats.dialogues import DialogueInspector, holds_dialogues, read_dialogues
-from aitk.nlp.data.options import GenerationOptions, TextReading
+from aitk.nlp.data.options import GenerateReading, GenerationOptions
+from aitk.nlp.data.running_text import read_passages
 from aitk.nlp.features.assets import TextAssets
-from aitk.nlp.features.batching import pad_in_steps, pad_tokens
+from aitk.nlp.features.batching import pad_in_steps
 from aitk.nlp.features.causal import (
     CausalAssets,
     encode_causal,
     encode_texts,
+    join_windows,
     load_causal_assets,
     messages_of,
     prompt_of,
+    scored_parts,
+    shifted_batch,
     window,
 )
 from aitk.nlp.features.chat import find_chat, new_chat
 from aitk.nlp.features.masking import own_rng
 from aitk.nlp.features.tokenizers import train_subwords
-from aitk.nlp.metrics.perplexity import measure_text_tokens, score_tokens
+from aitk.nlp.metrics.perplexity import TokenScores, score_batch, score_rows, score_tokens
 from aitk.nlp.models.specs import CausalModel
 from aitk.nlp.tasks.settings import CausalHubSettings, CausalLstmSettings, GptSettings
 from aitk.nlp.tasks.unlabelled import UnlabelledTexts
@@ -59,6 +64,7 @@ class Generate(UnlabelledTexts[CausalAssets]):
     """A causal language model; its predictions continue the text."""
 
     name = "nlp.generate"
+    reading = GenerateReading
     predict_options = GenerationOptions
     models = {
         "gpt": CausalModel(GptSettings, "aitk.nlp.models.decoders.gpt:build_gpt"),
@@ -68,8 +74,10 @@ class Generate(UnlabelledTexts[CausalAssets]):
     metric = Metric("perplexity", higher_is_better=False, is_rate=False)
 
     def read(
-        self, sources: Sequence[str], reading: TextReading, *, labelled: bool, note: Note
+        self, sources: Sequence[str], reading: GenerateReading, *, labelled: bool, note: Note
     ) -> Iterator[Row | Refusal]:
+        if labelled and reading.join_lines is not None:
+            return read_passages(sources, reading, note=note)
         if holds_dialogues(sources, reading.encoding):
             return read_dialogues(sources, reading, labelled=labelled, note=note)
         return super().read(sources, reading, labelled=labelled, note=note)
@@ -77,7 +85,7 @@ class Generate(UnlabelledTexts[CausalAssets]):
     def key(self, fields: Mapping[str, Any]) -> str:
         return fields.get("messages") or fields["text"]
 
-    def inspector(self, reading: TextReading) -> DialogueInspector:
+    def inspector(self, reading: GenerateReading) -> DialogueInspector:
         return DialogueInspector(reading)
 
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,13 +116,28 @@ class Generate(UnlabelledTexts[CausalAssets]):
         chat = find_chat(start.folder) if start else None
         if chat is None and rows[0].get("messages"):
             chat = new_chat(tokenizer, may_grow=start is None)
-        return CausalAssets(TextAssets(tokenizer, settings.max_length), chat)
+        running = bool(summary.get("running_text"))
+        text = TextAssets(tokenizer, settings.max_length)
+        return CausalAssets(text, chat, settings.pack, running)
 
     def load_assets(self, folder: Path) -> CausalAssets:
         return load_causal_assets(folder)
 
     def encode(self, rows: Sequence[Mapping[str, Any]], assets: CausalAssets) -> list[Example]:
         return encode_causal(rows, assets)
+
+    def packs(self, assets: CausalAssets) -> bool:
+        """See ``Packs``."""
+        return assets.pack
+
+    def pack(
+        self, examples: Sequence[Example], assets: CausalAssets, *, rng: np.random.Generator
+    ) -> list[Example]:
+        return join_windows(examples, assets, rng=rng)
+
+    def joins_rows(self, assets: CausalAssets) -> str | None:
+        """See ``JoinsRows``."""
+        return "pack" if assets.pack else None
 
     def length(self, example: Example) -> int:
         return len(example.inputs["token_ids"]) - 1
@@ -130,18 +153,16 @@ class Generate(UnlabelledTexts[CausalAssets]):
         """Pad. A text longer than ``max_length`` is truncated to a random window in training,
         otherwise to its start; a dialogue, of which only replies count in the loss, to its end.
 
-        The context holds the prompts that ``infer`` continues.
+        The context holds the prompts that ``infer`` continues, and the examples.
         """
         cut = [window(example, assets.max_length + 1, rng) for example in examples]
-        inputs = pad_tokens([each["token_ids"][:-1] for each in cut], pad_to=pad_to)
-        length = inputs["token_ids"].shape[1]
-        targets = pad_tokens([each["token_ids"][1:] for each in cut], pad_to=length)["token_ids"]
-        counted = pad_tokens([each["counted"][1:] for each in cut], pad_to=length)["token_ids"]
-        weights = counted.astype(np.float32)
-        # The loss is a mean over all positions: rescale it to the mean over valid ones.
-        weights *= weights.size / max(1.0, float(weights.sum()))
         prompts = [prompt_of(example, assets) for example in examples]
-        return Batch(inputs, targets, weights, {"prompts": prompts})
+        return shifted_batch(
+            [each["token_ids"] for each in cut],
+            [each["counted"] for each in cut],
+            {"prompts": prompts, "examples": examples},
+            pad_to=pad_to,
+        )
 
     def teacher_outputs(self, teacher: keras.Model, student: keras.Model) -> keras.Model:
         """See ``DistillsBatches``: the teacher's logits, (batch, length, vocabulary)."""
@@ -174,7 +195,9 @@ class Generate(UnlabelledTexts[CausalAssets]):
         options: GenerationOptions | None = None,
     ) -> Any:
         if options is None:
-            return predict(batch.inputs)
+            parts = scored_parts(batch, assets)
+            rows = len(batch.context["examples"])
+            return score_rows(parts, lambda part: np.asarray(predict(part.inputs)), rows=rows)
         prompts = batch.context["prompts"]
         # The random numbers of a text do not depend on the other rows of its batch.
         rngs = [
@@ -223,14 +246,9 @@ class Generate(UnlabelledTexts[CausalAssets]):
         top_k: int = 1,
         options: GenerationOptions | None = None,
     ) -> list[dict[str, Any]]:
-        """The continuation of each text; for logits, the most likely token at each position."""
+        """The continuation of each text; else the most likely token in each place."""
         if not isinstance(outputs, Continuations):
-            used = batch.inputs["padding_mask"] > 0
-            likeliest = outputs.argmax(-1)
-            return [
-                {"prediction": assets.tokenizer.decode(ids[inside])}
-                for ids, inside in zip(likeliest, used, strict=True)
-            ]
+            return _scores(batch, outputs).decode(assets.tokenizer)
         predictions = []
         for prompt, several in zip(batch.context["prompts"], outputs.token_ids, strict=True):
             stop = (options and options.stop) or ()
@@ -241,10 +259,8 @@ class Generate(UnlabelledTexts[CausalAssets]):
     def summarize(self, fields: Mapping[str, Any], prediction: Mapping[str, Any]) -> dict[str, Any]:
         return {"predicted token by token": prediction["prediction"]}
 
-    def measure(
-        self, batch: Batch, outputs: np.ndarray, assets: CausalAssets
-    ) -> dict[str, np.ndarray]:
-        return measure_text_tokens(batch, outputs, assets.tokenizer)
+    def measure(self, batch: Batch, outputs: Any, assets: CausalAssets) -> dict[str, np.ndarray]:
+        return _scores(batch, outputs).measure(assets.tokenizer)
 
     def score(
         self,
@@ -289,7 +305,7 @@ class Generate(UnlabelledTexts[CausalAssets]):
         assets: CausalAssets,
         known: Sequence[Mapping[str, Any]],
         *,
-        reading: TextReading,
+        reading: GenerateReading,
     ) -> tuple[CausalAssets, Iterator[Row | Refusal]]:
         """See ``Updatable``: the tokens are unchanged and also encode new words."""
         del known, reading
@@ -301,7 +317,9 @@ class Generate(UnlabelledTexts[CausalAssets]):
         from aitk.nlp.metrics.token_baselines import Frequencies, bigram_baseline, unigram_baseline
 
         frequencies = Frequencies(self, assets, train, never=assets.never_generated)
-        return [each(frequencies, self, assets) for each in (unigram_baseline, bigram_baseline)]
+        parts = functools.partial(scored_parts, assets=assets)
+        makers = (unigram_baseline, bigram_baseline)
+        return [each(frequencies, self, assets, parts) for each in makers]
 
     def explain(
         self,
@@ -338,6 +356,11 @@ class Generate(UnlabelledTexts[CausalAssets]):
             "explained": _named(index, assets),
             "probability": float(whole[index]),
         } | explain_text(text, probability)
+
+
+def _scores(batch: Batch, outputs: Any) -> TokenScores:
+    """What ``infer`` found, or the scores of logits of the batch."""
+    return outputs if isinstance(outputs, TokenScores) else score_batch(batch, outputs)
 
 
 def _texts_of(rows: Sequence[Mapping[str, Any]]) -> Iterator[str]:

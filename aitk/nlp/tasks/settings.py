@@ -45,6 +45,17 @@ class MixSettings:
 
 
 @dataclass(frozen=True)
+class CausalSettings(MixSettings):
+    """How texts become training windows."""
+
+    pack: bool = option(
+        False,
+        "join texts to full windows of max_length units; the default for running text"
+        " (prepare --join-lines)",
+    )
+
+
+@dataclass(frozen=True)
 class BagSettings(TextSettings):
     """Embedded words and n-grams, weighted by rarity (Joulin et al. 2016, fastText)."""
 
@@ -157,7 +168,7 @@ class MaskedHubSettings(MixSettings, HubSettings):
 
 
 @dataclass(frozen=True)
-class GptSettings(MixSettings, TransformerSettings):
+class GptSettings(CausalSettings, TransformerSettings):
     """GPT: a causal transformer (Radford et al. 2019)."""
 
     tokenizer: str = option("bpe", "unit of the vocabulary", choices=TRAINED_TOKENIZERS)
@@ -168,7 +179,7 @@ class GptSettings(MixSettings, TransformerSettings):
 
 
 @dataclass(frozen=True)
-class CausalLstmSettings(MixSettings, TextSettings):
+class CausalLstmSettings(CausalSettings, TextSettings):
     """A causal LSTM (Zaremba et al. 2014)."""
 
     tokenizer: str = option("bpe", "unit of the vocabulary", choices=TRAINED_TOKENIZERS)
@@ -183,7 +194,7 @@ class CausalLstmSettings(MixSettings, TextSettings):
 
 
 @dataclass(frozen=True)
-class CausalHubSettings(MixSettings):
+class CausalHubSettings(CausalSettings):
     """A pretrained Keras Hub decoder such as GPT-2, with its tokeniser (needs --from)."""
 
     max_length: int = option(128, "maximum tokens of a text", minimum=4)

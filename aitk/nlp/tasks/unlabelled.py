@@ -23,14 +23,14 @@ class UnlabelledTexts(Task[AssetsT]):
     content = "text"
 
     def read(
-        self, sources: Sequence[str], reading: TextReading, *, labelled: bool, note: Note
+        self, sources: Sequence[str], reading: Any, *, labelled: bool, note: Note
     ) -> Iterator[Row | Refusal]:
         return read_texts(sources, reading, labelled=False, label=False, note=note)
 
     def key(self, fields: Mapping[str, Any]) -> str:
         return fields["text"]
 
-    def inspector(self, reading: TextReading) -> TextInspector:
+    def inspector(self, reading: Any) -> TextInspector:
         return TextInspector(reading, labelled=False)
 
     def language(self, fields: Mapping[str, Any]) -> str:

@@ -24,6 +24,7 @@ from aitk.core.inference.prediction import predict_rows
 from aitk.core.io.files import fingerprint
 from aitk.core.runtime.startup import start_keras
 from aitk.core.training.batches import Examples, drawn
+from aitk.core.training.packing import epoch_size
 from aitk.stages.options import CompressOptions, TrainingOptions
 from aitk.stages.train_run import batch_size_of, deciding, with_defaults
 
@@ -367,7 +368,7 @@ def _train_on(
         training=with_defaults(
             training,
             spec.settings,
-            rows=len(taught.examples),
+            rows=epoch_size(taught.examples, task, candidate.assets),
             learning_rate=spec.default_learning_rate(data.summary),
         ),
         reporter=further.reporter,

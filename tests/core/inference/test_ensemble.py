@@ -111,7 +111,7 @@ def test_an_ensemble_is_predicted_like_any_task(ensemble):
 def runs(tmp_path_factory):
     """Two classifiers of the same texts, one of their moods, and a language model of them."""
     from aitk.core.artifacts.data import load_data
-    from aitk.nlp.data.options import ClassifyReading, TextReading
+    from aitk.nlp.data.options import ClassifyReading, GenerateReading
     from aitk.registry import load_task
     from aitk.stages.prepare import prepare
     from aitk.stages.train_run import train_run
@@ -152,7 +152,7 @@ def runs(tmp_path_factory):
     made("cnn", "nlp.classify", "cnn", ClassifyReading(), data="data", filters=8, **tiny)
     made("other", "nlp.classify", "bag", ClassifyReading(), source=fewer, **tiny)
     made("mood", "nlp.classify", "bag", ClassifyReading(label_column="mood"), hidden=8)
-    made("lm", "nlp.generate", "lstm", TextReading(), vocabulary_size=300, hidden=8)
+    made("lm", "nlp.generate", "lstm", GenerateReading(), vocabulary_size=300, hidden=8)
     return folder
 
 

@@ -11,6 +11,7 @@ from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.inference.predictors import KerasPredictor
 from aitk.nlp.data.formats.dialogues import dialogue_fields
 from aitk.nlp.data.options import GenerationOptions
+from aitk.nlp.features.causal import scored_parts
 from aitk.nlp.tasks.generate import Generate
 from aitk.nlp.tasks.settings import GptSettings
 
@@ -76,6 +77,68 @@ def test_of_a_long_text_training_reads_any_stretch_and_others_the_first():
         ]  # fmt: skip
         seen.add(start)
     assert seen == set(range(10))
+
+
+def test_packed_windows_are_full_and_hold_every_token_once():
+    packed = assets(max_length=8, pack=True)
+    examples = TASK.encode(ROWS, packed)
+    windows = TASK.pack(examples, packed, rng=np.random.default_rng(3))
+    tokens = [token for each in examples for token in each.inputs["token_ids"].tolist()]
+    assert len(windows) == math.ceil(len(tokens) / 8)
+    assert {len(each.inputs["token_ids"]) for each in windows} == {9}
+    stream = [token for each in windows for token in each.inputs["token_ids"][:8].tolist()]
+    at = next(at for at in range(len(tokens)) if (tokens[at:] + tokens[:at])[:9] == stream[:9])
+    assert stream[: len(tokens)] == tokens[at:] + tokens[:at]
+    after = [each.inputs["token_ids"][0] for each in windows[1:]]
+    assert after == [each.inputs["token_ids"][8] for each in windows[:-1]]
+    batch = TASK.collate(windows, packed, rng=np.random.default_rng(0))
+    assert batch.inputs["padding_mask"].all() and (batch.weights == 1).all()
+
+
+def test_all_of_a_long_text_is_scored_with_half_a_window_before_each_token():
+    short = assets(max_length=4)
+    rows = [*ROWS, {"text": "the cat"}]
+    batch = TASK.collate(TASK.encode(rows, short), short)
+    seen = [[] for _ in rows]
+    for part in scored_parts(batch, short):
+        assert len(part.inputs["token_ids"]) <= len(rows)
+        for row, ids, targets, weights in zip(
+            part.context["rows"], part.inputs["token_ids"], part.targets, part.weights, strict=True
+        ):
+            for place in np.flatnonzero(weights):
+                read = ids[: place + 1].tolist()
+                seen[row].append(int(targets[place]))
+                before = len(seen[row])
+                assert len(read) >= min(before, 2)
+                whole = TASK.encode([rows[row]], short)[0].inputs["token_ids"].tolist()
+                assert whole[before - len(read) : before] == read
+    for row, tokens in zip(rows, seen, strict=True):
+        assert tokens == TASK.encode([row], short)[0].inputs["token_ids"].tolist()[1:]
+
+    def uniform(inputs):
+        return np.zeros((*inputs["token_ids"].shape, short.tokenizer.vocabulary_size), np.float32)
+
+    measured = TASK.measure(batch, TASK.infer(batch, uniform, short), short)
+    assert measured["tokens"].tolist() == [len(tokens) for tokens in seen]
+    assert measured["characters"].tolist() == [len(row["text"]) for row in rows]
+    bits = measured["loss"] / math.log(short.tokenizer.vocabulary_size)
+    np.testing.assert_allclose(bits, measured["tokens"], rtol=1e-5)
+
+
+def test_running_text_has_no_ends_and_is_packed_by_default(tmp_path):
+    summary = {"running_text": True}
+    assert GPT.default_settings(summary) == {"pack": True}
+    assert GPT.default_settings({}) == {}
+    settings = GptSettings(tokenizer="char", vocabulary_size=300, pack=True)
+    running = TASK.learn(ROWS, summary, settings, note=print)
+    [example] = TASK.encode([{"text": "a cat\non"}], running)
+    assert example.inputs["token_ids"][0] == running.start_id
+    assert running.end_id not in example.inputs["token_ids"]
+    running.save(tmp_path)
+    again = TASK.load_assets(tmp_path)
+    assert (again.pack, again.running_text) == (True, True)
+    assert TASK.joins_rows(again) == "pack"
+    assert not TASK.packs(assets())
 
 
 def test_it_learns_and_writes_on(trained, learned):

@@ -111,7 +111,7 @@ def test_captions_and_words_in_time_are_written(run, tmp_path):
 def text_run(run):
     """A language model that has seen the transcripts of the songs."""
     from aitk.core.artifacts.data import load_data
-    from aitk.nlp.data.options import TextReading
+    from aitk.nlp.data.options import GenerateReading
     from aitk.nlp.tasks.generate import Generate
     from aitk.stages.prepare import prepare
     from aitk.stages.train_run import train_run
@@ -121,7 +121,7 @@ def text_run(run):
         run.parent / "texts",
         task="nlp.generate",
         options=stages.PrepareOptions(),
-        reading=TextReading(),
+        reading=GenerateReading(),
         reporter=Silent(),
     )
     train_run(

@@ -9,13 +9,13 @@ from typing import Any
 
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Note
+from aitk.core.contract.task import Finding, Note
 from aitk.core.io.names import split_named
 from aitk.core.io.tables import JSON_LINES, file_suffix, open_table
 from aitk.core.privacy.redaction import redactor_of, with_counts
 from aitk.nlp.data.cleaning import make_cleaner
-from aitk.nlp.data.options import TextReading
-from aitk.nlp.data.quality import TextInspector
+from aitk.nlp.data.options import GenerateReading, TextReading
+from aitk.nlp.data.quality import LONG_TEXTS, TextInspector
 
 #: Keys of a record that can hold its messages.
 KEYS = ("messages", "conversations", "conversation")
@@ -92,20 +92,28 @@ def dialogue_fields(messages: Sequence[Mapping[str, str]]) -> dict[str, str]:
 
 
 class DialogueInspector(TextInspector):
-    """Inspects every text or dialogue once; counts the messages of dialogues."""
+    """Inspects every text or dialogue once; counts the messages of dialogues, and tells whether
+    the texts are passages of running text."""
 
-    def __init__(self, reading: TextReading):
+    def __init__(self, reading: GenerateReading):
         super().__init__(reading, labelled=False)
         self._messages: Counter[str] = Counter()
+        self._is_running = reading.join_lines is not None
 
     def add(self, row: Row, split: str) -> None:
         super().add(row, split)
         if "messages" in row.fields:
             self._messages.update(each["role"] for each in json.loads(row.fields["messages"]))
 
+    def findings(self) -> list[Finding]:
+        found = super().findings()
+        # Every window of a passage is read.
+        return [each for each in found if not (self._is_running and each.check == LONG_TEXTS)]
+
     def summary(self) -> dict[str, Any]:
         counted = {"messages": dict(self._messages)} if self._messages else {}
-        return super().summary() | counted
+        running = {"running_text": True} if self._is_running else {}
+        return super().summary() | counted | running
 
 
 def check_messages(value: Any, *, labelled: bool) -> tuple[list[dict[str, str]], str | None]:
