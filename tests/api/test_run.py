@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 import aitk
+from aitk.core.contract.options import PredictOptions, option
 
 LOG = "".join(f"u{user},i{(user + step) % 6},{step}\n" for user in range(12) for step in range(4))
 
@@ -64,6 +66,15 @@ def test_evaluation_reports_progress_to_a_function(run):
     outcome = run.evaluate(resamples=0, progress=seen.append)
     assert outcome.facts["metrics"]
     assert any(isinstance(item, aitk.Progress) for item in seen)
+
+
+def test_the_seed_of_intervals_is_not_the_seed_of_predictions(run, monkeypatch):
+    @dataclass(frozen=True)
+    class Sampling(PredictOptions):
+        seed: int = option(0, "seed of the random numbers")
+
+    monkeypatch.setattr(type(run._task), "predict_options", Sampling)
+    assert run.evaluate(resamples=0, seed=3).facts["metrics"]
 
 
 def test_rows_are_explained(run):
