@@ -15,7 +15,7 @@ from aitk import __version__
 from aitk.core.artifacts.data import FORMAT, TABLES, DataWriter
 from aitk.core.artifacts.drafts import draft_folder
 from aitk.core.artifacts.versions import package_versions
-from aitk.core.contract.capabilities import DependsOnReading, Grouped
+from aitk.core.contract.capabilities import DependsOnReading, Grouped, Inspects
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
@@ -82,7 +82,7 @@ def prepare(
         notes: list[str] = []
         if origin is not None:
             items = origin.rows(worker, folder, notes.append)
-            inspector = worker.inspector(reading)
+            inspector = _inspector(worker, reading)
         else:
             inspector, items = _read(
                 worker, sources, reading, folder, options, shares, reporter, note=notes.append
@@ -246,7 +246,13 @@ def _read(
         )
         return grouped, grouped
     items = task.read(sources, reading, labelled=True, note=note)
-    return task.inspector(reading), reporter.track(items, "reading")
+    return _inspector(task, reading), reporter.track(items, "reading")
+
+
+def _inspector(task: Task, reading: Any) -> Inspector:
+    if not isinstance(task, Inspects):
+        raise TypeError(f"{task.name} is neither Inspects nor Grouped")
+    return task.inspector(reading)
 
 
 def _embed(source: str, values: Sequence[Any], *, kind: str, reporter: Reporter) -> Any:

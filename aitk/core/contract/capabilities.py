@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 import numpy as np
 
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Batch, Example, Finding, Note, Task
+from aitk.core.contract.task import Batch, Example, Finding, Inspector, Note, Task
 
 if TYPE_CHECKING:
     import keras
@@ -44,6 +44,15 @@ class GroupedRows(Protocol):
     def findings(self) -> list[Finding]: ...
 
     def summary(self) -> dict[str, Any]: ...
+
+
+@runtime_checkable
+class Inspects(Protocol):
+    """A task whose rows are independent, and checked one by one. Every other one is ``Grouped``."""
+
+    @abstractmethod
+    def inspector(self, reading: Any) -> Inspector:
+        """A new inspector of data quality."""
 
 
 @runtime_checkable

@@ -223,10 +223,6 @@ class Task(ABC, Generic[AssetsT]):
         """The identity of a row: equal keys are duplicates and share a split."""
 
     @abstractmethod
-    def inspector(self, reading: Any) -> Inspector:
-        """A new inspector of data quality."""
-
-    @abstractmethod
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         """The storage schema of a row: a TensorFlow Datasets features dictionary.
 

@@ -12,7 +12,7 @@ import numpy as np
 from aitk.core.contract.capabilities import Embed
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Batch, Example, Finding, Inspector, Note, Task
+from aitk.core.contract.task import Batch, Example, Finding, Note, Task
 from aitk.recsys.data.options import LogReading
 from aitk.recsys.data.reading import read_event_batches, read_events, read_queries
 from aitk.recsys.data.sources import complete_reading
@@ -73,9 +73,6 @@ class LogTask(Task[LogAssets]):
         # Held-out rows are equal only if both history and targets are.
         told = np.concatenate([np.asarray(fields["items"], np.int64), [-1], targets])
         return f"{fields['user']} {hashlib.sha256(told.tobytes()).hexdigest()[:16]}"
-
-    def inspector(self, reading: LogReading) -> Inspector:
-        raise NotImplementedError("the rows of a log are inspected as they are grouped")
 
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         import tensorflow_datasets as tfds
