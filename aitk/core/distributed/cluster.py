@@ -115,11 +115,17 @@ class RayEngine:
         found: list[str] = ray.get([actor.address.remote() for actor in self._reserved])
         return found
 
-    def close(self, workers: Sequence[_Actor], *, gently: Sequence[_Actor] = ()) -> None:
+    def close(
+        self,
+        workers: Sequence[_Actor],
+        *,
+        gently: Sequence[_Actor] = (),
+        grace_s: float = GRACE_S,
+    ) -> None:
         """End all of them."""
         for worker in gently:
             worker.actor.ask_to_stop.remote()
-        waited, deadline = set(gently), time.monotonic() + GRACE_S
+        waited, deadline = set(gently), time.monotonic() + grace_s
         while waited and self._pending and time.monotonic() < deadline:
             ready, _ = self._ray.wait(list(self._pending), num_returns=1, timeout=_POLL_S)
             for worker, message in (pair for future in ready for pair in self._heard(future)):

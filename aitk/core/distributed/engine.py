@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
-from aitk.core.distributed.local import LocalEngine
+from aitk.core.distributed.local import GRACE_S, LocalEngine
 from aitk.core.distributed.messages import Message
 
 
@@ -41,7 +41,9 @@ class Engine(Protocol):
     def addresses(self, count: int) -> list[str]:
         """Free ``HOST:PORT`` addresses for the next ranks, in order."""
 
-    def close(self, workers: Sequence[Any], *, gently: Sequence[Any] = ()) -> None:
+    def close(
+        self, workers: Sequence[Any], *, gently: Sequence[Any] = (), grace_s: float = GRACE_S
+    ) -> None:
         """Terminate all workers; those in ``gently`` may first stop at a safe point."""
 
 

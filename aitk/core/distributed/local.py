@@ -152,15 +152,22 @@ class LocalEngine:
             for each in sockets:
                 each.close()
 
-    def close(self, workers: Sequence[LocalWorker], *, gently: Sequence[LocalWorker] = ()) -> None:
+    def close(
+        self,
+        workers: Sequence[LocalWorker],
+        *,
+        gently: Sequence[LocalWorker] = (),
+        grace_s: float = GRACE_S,
+    ) -> None:
         """Terminate all workers.
 
         Args:
             gently: workers that may first stop at a safe point.
+            grace_s: time for that.
         """
         for worker in gently:
             worker.ask_to_stop()
-        deadline = time.monotonic() + GRACE_S
+        deadline = time.monotonic() + grace_s
         waited = set(gently)
         while waited and (left := deadline - time.monotonic()) > 0:
             for key, _ in self._selector.select(left):

@@ -76,7 +76,7 @@ class Search:
         study.start_clock()
         trials = self._trials(study)
         try:
-            with Workers(self.folder, self.call, count=workers - 1, warn=self.reporter.warn):
+            with Workers(self.call, count=workers - 1, warn=self.reporter.warn):
                 while True:
                     trials.work()
                     if not study.is_busy():

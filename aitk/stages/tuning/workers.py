@@ -3,74 +3,106 @@
 from __future__ import annotations
 
 import contextlib
-import os
-import signal
-import subprocess
-import sys
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from aitk.core.contract.options import as_dict
+from aitk.core.contract.errors import Interrupted
+from aitk.core.contract.options import as_dict, resolve
+from aitk.core.contract.progress import Reporter, Silent
 from aitk.core.contract.task import Note
-from aitk.core.io.files import write_json
+from aitk.core.distributed.local import LocalEngine
+from aitk.core.distributed.messages import DONE, ENDS, FAILED, LOST, Message
+from aitk.stages.options import TrainingOptions, TuneOptions
 
-CALL, MODULE = "call.json", "aitk.stages.tuning.worker"
-#: Each process uses its share of the cores.
-_THREADS = ("OMP_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS")
-_END_S = 120  # timeout for saving the state of a trial
+WORK = f"{__name__}:open_trials"
+_SAVE_S = 120.0  # timeout for saving the state of a trial
 
 
 class Workers(contextlib.AbstractContextManager["Workers"]):
     """Processes that train trials while the block runs; on failure they save their trials.
 
-    Output of worker N goes to ``worker-N.log`` in the folder of the study.
-
     Args:
-        call: the arguments of ``tune.open_search``.
+        call: the arguments of ``search.open_search``.
         count: number of processes.
         warn: receives messages on failed processes.
     """
 
-    def __init__(self, folder: Path, call: Mapping[str, Any], *, count: int, warn: Note):
-        self.folder, self.call, self.count, self.warn = folder, call, count, warn
-        self._processes: list[subprocess.Popen[bytes]] = []
+    def __init__(self, call: Mapping[str, Any], *, count: int, warn: Note):
+        self.call, self.count, self.warn = call, count, warn
+        self._workers: list[Any] = []
 
     def __enter__(self) -> Workers:
         if self.count <= 0:
             return self
-        path = self.folder / CALL
-        options = {name: as_dict(self.call[name]) for name in ("options", "training")}
-        write_json(path, dict(self.call) | options)
-        cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-        threads = str(max(1, (cores or 1) // (self.count + 1)))
-        environment = dict.fromkeys(_THREADS, threads) | dict(os.environ)
-        for number in range(1, self.count + 1):
-            with self._log(number).open("wb") as log:
-                self._processes.append(
-                    subprocess.Popen(
-                        [sys.executable, "-m", MODULE, str(path)],
-                        stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=environment,
-                        start_new_session=True,
-                    )
-                )  # fmt: skip
+        common = dict(self.call) | {
+            name: as_dict(self.call[name]) for name in ("options", "training")
+        }
+        # The leader trains too, so that it has a share of the processors.
+        self._engine = LocalEngine(self.count + 1)
+        for _ in range(self.count):
+            self._workers.append(self._engine.start(WORK, common))
+        for worker in self._workers:
+            worker.send({})
         return self
 
     def __exit__(self, kind: type[BaseException] | None, *rest: object) -> None:
-        for process in self._processes:
-            if kind is not None:
-                process.send_signal(signal.SIGINT)
-        for process in self._processes:
-            try:
-                process.wait(timeout=None if kind is None else _END_S)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
-        for number, process in enumerate(self._processes, 1):
-            if process.returncode and kind is None:
-                text = self._log(number).read_text(encoding="utf-8", errors="replace")
-                last = next((line for line in reversed(text.split("\n")) if line.strip()), "")
-                self.warn(f"process {number} ended with {process.returncode}: {last.strip()}")
+        if not self._workers:
+            return
+        ended = False
+        try:
+            if kind is None:
+                self._wait()
+                ended = True
+        finally:
+            left = [] if ended else self._workers
+            self._engine.close(self._workers, gently=left, grace_s=_SAVE_S)
 
-    def _log(self, number: int) -> Path:
-        return self.folder / f"worker-{number}.log"
+    def _wait(self) -> None:
+        """Until each of them has ended its last trial."""
+        busy = {worker: number for number, worker in enumerate(self._workers, 1)}
+        while busy:
+            for worker, message in self._engine.wait():
+                if worker not in busy or not any(end in message for end in ENDS):
+                    continue
+                number = busy.pop(worker)
+                if DONE not in message:
+                    self.warn(f"process {number} ended: {_reason(message)}")
+                if LOST in message:
+                    self._workers.remove(worker)
+                    self._engine.stop(worker)
+
+
+def _reason(message: Message) -> str:
+    if FAILED in message:
+        return str(message[FAILED]["what"])
+    if LOST in message:
+        return str(message[LOST])
+    return str(next(iter(message.values()))).strip().splitlines()[-1]
+
+
+def open_trials(common: Mapping[str, Any], *, reporter: Reporter) -> Callable[[Any], None]:
+    """The work of one process: see ``core.distributed.messages.open_work``.
+
+    Nobody reads its reports while the leader trains, so it makes none.
+    """
+    del reporter
+    from aitk.stages.tuning.search import open_search
+
+    search = open_search(
+        Path(common["data"]),
+        domain=common["domain"],
+        options=resolve(TuneOptions, common["options"]),
+        training=resolve(TrainingOptions, common["training"]),
+        settings=common["settings"],
+        trials=Path(common["trials"]),
+        reporter=Silent(),
+    )
+
+    def work(shard: Any) -> None:
+        """Train trials until none is left."""
+        del shard
+        with contextlib.suppress(Interrupted):
+            search.work()
+
+    return work
