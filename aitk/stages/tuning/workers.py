@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from typing import Any
 
-from aitk.core.contract.errors import Interrupted
-from aitk.core.contract.options import as_dict, resolve
-from aitk.core.contract.progress import Reporter, Silent
+from aitk.core.contract.options import as_dict
 from aitk.core.contract.task import Note
 from aitk.core.distributed.local import LocalEngine
 from aitk.core.distributed.messages import DONE, ENDS, FAILED, LOST, Message
-from aitk.stages.options import TrainingOptions, TuneOptions
 
-WORK = f"{__name__}:open_trials"
+WORK = "aitk.stages.tuning.worker:open_trials"
 _SAVE_S = 120.0  # timeout for saving the state of a trial
 
 
@@ -79,30 +75,3 @@ def _reason(message: Message) -> str:
     if LOST in message:
         return str(message[LOST])
     return str(next(iter(message.values()))).strip().splitlines()[-1]
-
-
-def open_trials(common: Mapping[str, Any], *, reporter: Reporter) -> Callable[[Any], None]:
-    """The work of one process: see ``core.distributed.messages.open_work``.
-
-    Nobody reads its reports while the leader trains, so it makes none.
-    """
-    del reporter
-    from aitk.stages.tuning.search import open_search
-
-    search = open_search(
-        Path(common["data"]),
-        domain=common["domain"],
-        options=resolve(TuneOptions, common["options"]),
-        training=resolve(TrainingOptions, common["training"]),
-        settings=common["settings"],
-        trials=Path(common["trials"]),
-        reporter=Silent(),
-    )
-
-    def work(shard: Any) -> None:
-        """Train trials until none is left."""
-        del shard
-        with contextlib.suppress(Interrupted):
-            search.work()
-
-    return work
