@@ -94,7 +94,7 @@ def regression(data: Path) -> tuple[np.ndarray, str, float]:
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
 
-    from aitk.nlp.features.hashing import WORD_PATTERN
+    from aitk.nlp.features.word_table import WORD_PATTERN
 
     started = time.process_time()
     splits = {}

@@ -33,7 +33,7 @@ def train_gensim(texts: str, out: str, *, kind: str, seed: int, analogies: str |
     """Train with one worker, save the vectors, print what was measured."""
     from gensim.models import FastText, Word2Vec
 
-    from aitk.nlp.features.hashing import WORD_PATTERN
+    from aitk.nlp.features.word_table import WORD_PATTERN
 
     pattern = re.compile(WORD_PATTERN)
     with open(texts, encoding="utf-8") as file:

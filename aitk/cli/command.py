@@ -122,10 +122,10 @@ def _run(
     """
     # Not needed for help.
     from aitk.core.runtime.silence import silence
-    from aitk.core.runtime.speed import prefer_onednn
+    from aitk.core.runtime.speed import tune_process
 
     silence()
-    prefer_onednn()
+    tune_process()
     try:
         with own_temporary_folder():
             outcome = function(**values)

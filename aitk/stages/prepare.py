@@ -103,7 +103,7 @@ def prepare(
             summary, findings = inspector.summary(), inspector.findings()
             pictures = summary.pop("pictures", [])
         else:
-            spool = Spool(folder / "spool.jsonl", accepted)
+            spool = Spool(folder / "spool", accepted)
             divide = options.held_out == "divide"
             rule = _split_rule(accepted.named, shares, reporter, divide=divide)
             counts = Counter()

@@ -88,8 +88,11 @@ def merge(row: Row, prediction: Mapping[str, Any]) -> dict[str, Any]:
     """The input's columns, then the prediction's: ``predicted_text`` next to a ``text`` column."""
     merged = dict(row.record)
     for key, value in prediction.items():
+        if key not in merged:
+            merged[key] = value
+            continue
         numbered = (f"predicted_{key}_{number}" for number in itertools.count(2))
-        names = itertools.chain([key, f"predicted_{key}"], numbered)
+        names = itertools.chain([f"predicted_{key}"], numbered)
         merged[next(name for name in names if name not in merged)] = value
     return merged
 

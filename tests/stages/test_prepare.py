@@ -156,7 +156,7 @@ def test_rows_of_a_log_are_split_as_arranged_with_tables_next_to_them(choices):
     assert {path.name for path in data.tables.iterdir()} == {
         "items.parquet", "users.parquet", "histories.parquet",
     }  # fmt: skip
-    assert not (choices / "spool.jsonl").exists()
+    assert not (choices / "spool").exists()
 
 
 def test_the_same_log_in_another_protocol_is_other_data(choices, prepare_log):

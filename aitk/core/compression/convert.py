@@ -17,6 +17,7 @@ from aitk.core.compression.graphs import serving_function, signature
 from aitk.core.compression.quantize import count_quantized, save_quantized
 from aitk.core.runtime.forking import serve
 from aitk.core.runtime.silence import silence
+from aitk.core.runtime.speed import tune_process
 
 
 def main(folder: Path) -> None:
@@ -79,6 +80,7 @@ def write_saved_model(model: Any, target: Path) -> None:
 
 if __name__ == "__main__":
     silence()
+    tune_process()
     import keras  # noqa: F401
     import tensorflow  # noqa: F401
 

@@ -57,10 +57,10 @@ def _listen(waiting: queue.SimpleQueue[Message]) -> None:
 
 def _quiet() -> None:
     from aitk.core.runtime.silence import silence
-    from aitk.core.runtime.speed import prefer_onednn
+    from aitk.core.runtime.speed import tune_process
 
     silence()
-    prefer_onednn()
+    tune_process()
 
 
 def _plain(value: Any) -> Any:

@@ -193,9 +193,9 @@ def _encoded(
 def _in_order(windows: Iterable[tuple[list[Any], np.ndarray]]) -> Iterator[Any]:
     """Restore the order of rows within each window, which are sorted by length."""
     for kept, places in windows:
-        window = dict(zip(places, itertools.chain.from_iterable(kept), strict=True))
-        for place in range(len(window)):
-            yield window[place]
+        window = list(itertools.chain.from_iterable(kept))
+        for at in np.argsort(places).tolist():
+            yield window[at]
 
 
 def _gathered(

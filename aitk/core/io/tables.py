@@ -246,7 +246,9 @@ def _with_points(record: Record, columns: Sequence[str]) -> Record:
 
 def _repeats(fields: Sequence[str], header: Sequence[str]) -> bool:
     """Whether a record repeats the header, as in concatenated files."""
-    return len(header) > 1 and [field.lstrip(_MARK) for field in fields] == list(header)
+    if len(header) < 2 or len(fields) != len(header) or not fields[-1].endswith(header[-1]):
+        return False
+    return [field.lstrip(_MARK) for field in fields] == list(header)
 
 
 def _column_names(fields: Sequence[str], notes: list[str], source: str) -> list[str]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime
 import decimal
+import functools
 import json
 import math
 import re
@@ -67,21 +68,22 @@ def dump_json(
 ) -> str:
     """JSON text that any parser accepts: no NaN or infinity (both null), no unpaired surrogates."""
 
-    def dumps(value: Any) -> str:
-        return json.dumps(
-            value,
-            ensure_ascii=False,
-            allow_nan=False,
-            indent=indent,
-            sort_keys=sort_keys,
-            default=default,
-        )
-
+    encode = _encoder(indent, sort_keys, default)
     try:
-        text = dumps(value)
+        text = encode(value)
     except ValueError:
-        text = dumps(_finite(value))
+        text = encode(_finite(value))
     return printable(text, backslash="\\\\")
+
+
+@functools.lru_cache
+def _encoder(
+    indent: int | None, sort_keys: bool, default: Callable[[Any], Any] | None
+) -> Callable[[Any], str]:
+    """Made once for each kind: ``json.dumps`` makes one for each value."""
+    return json.JSONEncoder(
+        ensure_ascii=False, allow_nan=False, indent=indent, sort_keys=sort_keys, default=default
+    ).encode
 
 
 def plain_value(value: Any) -> Any:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import gc
 import os
 import signal
 import subprocess
@@ -130,6 +131,7 @@ class ForkServer:
 
 def serve(work: Callable[[Path], None]) -> None:
     """The server: fork for every folder named on stdin, and write the job's exit code to stdout."""
+    gc.freeze()  # what was imported: each job would search it for garbage, and copy its pages
     stdout = os.dup(1)
     os.dup2(2, 1)  # what libraries print is not an exit code
     for line in sys.stdin:

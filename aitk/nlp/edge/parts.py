@@ -11,13 +11,14 @@ from aitk.core.edge.parts import BundleParts, cannot_bundle, check_reading
 from aitk.nlp.data.options import ClassifyReading
 from aitk.nlp.data.reading import TEXT_COLUMNS
 from aitk.nlp.features.assets import TextAssets
-from aitk.nlp.features.hashing import CHARACTERS_PER_WORD, WORD_PATTERN, HashedNgrams
+from aitk.nlp.features.hashing import CHARACTERS_PER_WORD, HashedNgrams
 from aitk.nlp.features.tokenizers import (
     ALONE,
     CHARACTERS_PER_TOKEN,
     LONGEST_WORD,
     SubwordTokenizer,
 )
+from aitk.nlp.features.word_table import WORD_PATTERN
 
 #: Reading options that the script follows, or that concern only labels.
 KEPT = (

@@ -21,7 +21,7 @@ import numpy as np
 from aitk.core.contract.errors import ArtifactError, DataError
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import Count, Size, read_json
-from aitk.nlp.features.hashing import WORD_PATTERN
+from aitk.nlp.features.word_table import WORD_PATTERN
 
 FILE, SETTINGS_FILE = "words.tsv", "words.json"
 #: Longer words are truncated, so that a text without spaces adds no entry of a megabyte.

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from aitk.core.metrics.baselines import Measured, Rows
-from aitk.nlp.features.hashing import WORD_PATTERN
+from aitk.nlp.features.word_table import WORD_PATTERN
 
 #: Number of hash buckets of words.
 BUCKETS = 2048

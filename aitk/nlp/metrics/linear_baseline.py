@@ -15,7 +15,7 @@ from aitk.core.metrics.baselines import Baseline, Measured, Rows, spread
 from aitk.core.metrics.multi_label import log_odds, sigmoid, tune_thresholds
 from aitk.core.training.batches import take_rows
 from aitk.nlp.features.batching import whole_text
-from aitk.nlp.features.hashing import WORD_PATTERN
+from aitk.nlp.features.word_table import WORD_PATTERN
 
 NAME = "TF-IDF + logistic regression"
 #: Training rows for fitting, evenly spread, and characters read of each text.

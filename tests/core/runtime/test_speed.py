@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import importlib.util
 import os
 import platform
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -54,3 +57,24 @@ def test_the_users_own_choice_is_kept(monkeypatch, users, kept):
         monkeypatch.setenv(name, value)
     prefer_onednn()
     assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == kept
+
+
+WRAPPERS = """
+import gc, sys
+from aitk.core.runtime.speed import tune_process
+
+tune_process()
+names = vars(sys.modules["keras.src.wrappers.sklearn_wrapper"])
+print(gc.get_threshold()[0], *(name for name in names if name.startswith("SKLearn")))
+"""
+
+
+def test_all_wrappers_that_keras_names_are_left_out():
+    told = subprocess.run(
+        [sys.executable, "-c", WRAPPERS], capture_output=True, text=True, check=True
+    )
+    threshold, *names = told.stdout.split()
+    keras = Path(importlib.util.find_spec("keras").origin)
+    text = (keras.parent / "wrappers" / "__init__.py").read_text(encoding="utf-8")
+    assert set(names) == set(re.findall(r"\bas (\w+)", text))
+    assert int(threshold) > 700  # Python's own

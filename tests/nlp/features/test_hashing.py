@@ -8,8 +8,9 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aitk.nlp.features.hashing import END, RESERVED, WORD_PATTERN, HashedNgrams
+from aitk.nlp.features.hashing import END, HashedNgrams
 from aitk.nlp.features.tokenizers import load_tokenizer
+from aitk.nlp.features.word_table import RESERVED, WORD_OR_END, WORD_PATTERN, distinct_words
 
 WORDS_ONLY = HashedNgrams(buckets=1000, ngrams=1)
 
@@ -43,6 +44,18 @@ def test_characters_are_words_where_nothing_separates_them():
     assert len(WORDS_ONLY.encode_many(["包裹坏了!"], 64)[0]) == 6
     assert len(WORDS_ONLY.encode_many(["हिन्दी में"], 64)[0]) == 3
     assert len(WORDS_ONLY.encode_many(["good👍👍"], 64)[0]) == 4
+
+
+@given(text=st.text(st.sampled_from("abZ'é. ,-\0\n\u3000包가👍𝒳") | st.characters(), min_size=1))
+def test_arrays_find_the_words_that_the_pattern_finds(text):
+    words, numbers = distinct_words(text)
+    assert [words[number] for number in numbers] == WORD_OR_END.findall(text)
+
+
+def test_many_texts_at_once_have_the_ids_of_each_by_itself():
+    texts = ["Delays of 3 days, again!", "dəˈleɪ — «пусто» 包裹", "", "DELAYS"] * 600
+    hashed = HashedNgrams(buckets=1000, ngrams=2, character_ngrams=4)
+    assert hashed.encode_many(texts, 64) == [*map(list, hashed.encode_many(texts[:4], 64))] * 600
 
 
 @given(
