@@ -8,7 +8,7 @@ from typing import Any, TypeAlias
 
 import numpy as np
 
-from aitk.core.compression.graphs import LOOPS, float32_layers, freeze, operations_of
+from aitk.core.compression.graphs import LOOPS, float32_layers, freeze, operations_of, trace
 from aitk.core.compression.schemes import CALIBRATED
 
 Inputs = Mapping[str, np.ndarray]
@@ -46,7 +46,7 @@ def check_suits(model: Any, scheme: str, calibration: Batches) -> None:
         return
     if not len(calibration):
         raise Unsuitable("there are no rows to calibrate it on")
-    operations = operations_of(freeze(model, batch=None), apart_from=float32_layers(model))
+    operations = operations_of(freeze(trace(model)), apart_from=float32_layers(model))
     if any(operation.startswith(LOOPS) for operation in operations):
         raise Unsuitable("a recurrent loop cannot be calibrated")
     if "Softmax" in operations:

@@ -43,13 +43,17 @@ def signature(model: Any, *, batch: int | None = None) -> dict[str, Any]:
     }
 
 
-def freeze(model: Any, *, batch: int | None) -> Any:
+def trace(model: Any, *, batch: int | None = None) -> Any:
+    """The concrete function of the model for a number of rows."""
+    return serving_function(model).get_concrete_function(signature(model, batch=batch))
+
+
+def freeze(function: Any) -> Any:
     """A concrete function with constant weights."""
     from tensorflow.python.framework.convert_to_constants import (
         convert_variables_to_constants_v2,
     )
 
-    function = serving_function(model).get_concrete_function(signature(model, batch=batch))
     return convert_variables_to_constants_v2(function)
 
 

@@ -18,6 +18,7 @@ from aitk.core.compression.graphs import (
     operations_of,
     output_names,
     signature,
+    trace,
 )
 from aitk.core.compression.schemes import CALIBRATED
 from aitk.core.contract.errors import ArtifactError
@@ -41,11 +42,14 @@ def write_litert(model: Any, target: Path, *, scheme: str, calibration: Batches)
         Unsuitable: the activations cannot be calibrated, or no kernel supports the result.
     """
     check_suits(model, scheme, calibration)
-    operations = operations_of(freeze(model, batch=None))
-    batches = LOOP_BATCHES if any(op.startswith(LOOPS) for op in operations) else (None,)
+    traced = trace(model)
+    if any(operation.startswith(LOOPS) for operation in operations_of(traced)):
+        functions = {batch: trace(model, batch=batch) for batch in LOOP_BATCHES}
+    else:
+        functions = {None: traced}
     with tempfile.TemporaryDirectory(prefix="aitk-frozen-") as folder:
-        cached = batches == (None,) and scheme not in CALIBRATED
-        names = _save_frozen(model, folder, batches, cached=cached)
+        cached = None in functions and scheme not in CALIBRATED
+        names = _save_frozen(model, folder, functions, cached=cached)
         if scheme not in CALIBRATED:
             target.write_bytes(_litert(folder, names, scheme=scheme))
             return
@@ -56,7 +60,7 @@ def write_litert(model: Any, target: Path, *, scheme: str, calibration: Batches)
 
 
 def _save_frozen(
-    model: Any, folder: str, batches: tuple[int | None, ...], *, cached: bool
+    model: Any, folder: str, functions: Mapping[int | None, Any], *, cached: bool
 ) -> list[str]:
     """Save one signature per batch size, with constant weights; with ``cached`` also those for
     token-by-token decoding, if the model supports it.
@@ -66,8 +70,8 @@ def _save_frozen(
     import tensorflow as tf
 
     signatures = {}
-    for batch in batches:
-        frozen = freeze(model, batch=batch)
+    for batch, traced in functions.items():
+        frozen = freeze(traced)
         names = [tensor.name.partition(":")[0] for tensor in frozen.inputs]
 
         def call(frozen: Any = frozen, names: list[str] = names, **inputs: Any) -> Any:

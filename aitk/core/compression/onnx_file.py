@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import os
 import tempfile
 from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
@@ -32,12 +34,9 @@ def write_onnx(model: Any, target: Path, *, scheme: str, calibration: Batches) -
         Unsuitable: the scheme does not suit the model.
     """
     import onnx
-    import tf2onnx
 
     check_suits(model, scheme, calibration)
-    converted, _ = tf2onnx.convert.from_function(
-        serving_function(model), input_signature=[signature(model)], opset=OPSET
-    )
+    converted = _converted(model)
     _rewrite(converted.graph, "Erfc", _as_erf)
     _lift_scales(converted.graph)
     with tempfile.TemporaryDirectory(prefix="aitk-onnx-") as name:
@@ -54,6 +53,39 @@ def write_onnx(model: Any, target: Path, *, scheme: str, calibration: Batches) -
             _quantize_static(simple, target, folder, calibration, floats=floats)
         else:
             _quantize_dynamic(simple, target, folder)
+
+
+def _converted(model: Any) -> Any:
+    """What tf2onnx makes of a model.
+
+    It copies the whole graph before each of its optimisers, in case one fails, which takes longer
+    than they do. So it copies only if one has failed.
+    """
+    import tf2onnx
+
+    def convert(copies: str) -> Any:
+        with _variable("TF2ONNX_CATCH_ERRORS", copies):
+            return tf2onnx.convert.from_function(
+                serving_function(model), input_signature=[signature(model)], opset=OPSET
+            )[0]
+
+    try:
+        return convert("FALSE")
+    except Exception:  # noqa: BLE001 - whatever it was, with copies it may matter no more
+        return convert("TRUE")
+
+
+@contextlib.contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    """An environment variable with a value for a while."""
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        del os.environ[name]
+        if before is not None:
+            os.environ[name] = before
 
 
 def _quantize_static(
