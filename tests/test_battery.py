@@ -7,6 +7,7 @@ being installed (``tests/plugin``). The chain is walked once for each, in order,
 from __future__ import annotations
 
 import csv
+import functools
 import itertools
 import json
 import re
@@ -57,6 +58,7 @@ SMALL = {
     "decoder_layers": 1,
     "stacks": 1,
     "image_size": "64",
+    "strides": "8,16",
     "boxes_width": 16,
     "mask_width": 8,
 }
@@ -137,22 +139,31 @@ class Chain:
         )
 
 
-@pytest.fixture(scope="module", params=CHAINS)
-def chain(request, tmp_path_factory):
-    """Prepared data and a trained run of the task's first model."""
+@pytest.fixture(scope="module")
+def chains(tmp_path_factory):
+    """Prepared data and a trained run of a task's first model, made once: ``chains(name)``."""
     from aitk.stages.prepare import prepare
 
-    made = Chain(request.param, tmp_path_factory.mktemp(re.sub("[.: ]", "-", request.param)))
-    prepare(
-        [str(made.rows)],
-        made.data,
-        task=made.name,
-        options=stage_options.PrepareOptions(),
-        reading=made.reading,
-        reporter=Silent(),
-    )
-    made.train(made.run, model=next(iter(made.task.models)))
-    return made
+    @functools.cache
+    def chain_of(name):
+        made = Chain(name, tmp_path_factory.mktemp(re.sub("[.: ]", "-", name)))
+        prepare(
+            [str(made.rows)],
+            made.data,
+            task=made.name,
+            options=stage_options.PrepareOptions(),
+            reading=made.reading,
+            reporter=Silent(),
+        )
+        made.train(made.run, model=next(iter(made.task.models)))
+        return made
+
+    return chain_of
+
+
+@pytest.fixture(scope="module", params=CHAINS)
+def chain(request, chains):
+    return chains(request.param)
 
 
 def test_tasks_learn_from_new_rows_and_explain_theirs():
