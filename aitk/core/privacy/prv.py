@@ -9,6 +9,7 @@ bounds used here (theorem 5).
 
 from __future__ import annotations
 
+import functools
 import math
 from dataclasses import dataclass
 
@@ -23,6 +24,7 @@ MAX_POINTS = 2**24
 _MEAN_POINTS = 20_001
 
 
+@functools.lru_cache(maxsize=16)  # the search for a noise asks for the last one twice
 def prv_epsilon(
     *,
     rate: float,
