@@ -179,8 +179,8 @@ class Run:
         from aitk.core.contract.options import resolve
         from aitk.stages.options import ParallelOptions, PredictOptions
 
-        told = {"workers": workers, "part": part, "engine": engine}
-        number = parallel_of(resolve(ParallelOptions, told))
+        parallel = {"workers": workers, "part": part, "engine": engine}
+        number = parallel_of(resolve(ParallelOptions, parallel))
         general, own, located = divide(
             options, PredictOptions, self._task.predict_options, self._task.reading
         )

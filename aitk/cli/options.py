@@ -198,10 +198,10 @@ def flag(item: Described, *, title: str | None = None) -> inspect.Parameter:
     Args:
         title: section of the help.
     """
-    told = item.help
+    text = item.help
     if item.default not in (None, [], "") and item.type is not bool:
         default = ",".join(map(str, item.default)) if item.repeated else item.default
-        told += f"  [default: {default}]"
+        text += f"  [default: {default}]"
     kind: Any = list[str] if item.repeated else str
     declaration = item.flag
     metavar: str | None = "|".join(item.choices) or {int: "INT", float: "NUMBER"}.get(
@@ -211,7 +211,7 @@ def flag(item: Described, *, title: str | None = None) -> inspect.Parameter:
         kind, metavar = bool, None
         declaration = f"{item.flag}/--no-{item.flag[2:]}"
     option = typer.Option(
-        declaration, help=told, metavar=metavar, show_default=False, rich_help_panel=title
+        declaration, help=text, metavar=metavar, show_default=False, rich_help_panel=title
     )
     return keyword(item.name, Annotated[kind | None, option], None)
 

@@ -182,7 +182,7 @@ class EvaluateOptions:
         1.0, "weight of its log-probabilities, relative to 1", minimum=0.0
     )
     privacy: bool = option(
-        False, "also attack the run: can its training rows be told from others by their loss?"
+        False, "also attack the run: does the loss of a row show whether it was a training row?"
     )
     against: str | None = option(
         None,

@@ -123,8 +123,8 @@ def prepare(
             split_rows = zip((SPLITS[number] for number in assigned), spool.fields(), strict=True)
             write_rows(lambda: open_writer(summary), split_rows, reporter, total=len(assigned))
             spool.remove()
-        if told := accepted.note():
-            reporter.note(told)
+        if refusals := accepted.note():
+            reporter.note(refusals)
         if getattr(reading, "redact", None):
             rows_redacted = accepted.redacted.pop("rows")
             findings.append(_redaction_finding(accepted.redacted, rows_redacted))

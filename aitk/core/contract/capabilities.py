@@ -161,7 +161,7 @@ class Packs(Protocol):
 
 @runtime_checkable
 class HasLanguages(Protocol):
-    """A task whose scores are also told by the language of a row."""
+    """A task whose scores are also reported per language."""
 
     @abstractmethod
     def language(self, fields: Mapping[str, Any]) -> str:

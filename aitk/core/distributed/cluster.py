@@ -49,7 +49,7 @@ class RayEngine:
             ) from error
         self._ray: Any = ray
         host = address.rpartition(":")[0]
-        # Ray takes this machine's own address for a loopback one unless it is told.
+        # Ray takes this machine's own address for a loopback one unless it is given.
         own = {"_node_ip_address": host} if host.startswith("127.") else {}
         try:
             ray.init(address=address, logging_level="ERROR", log_to_driver=False, **own)
@@ -81,9 +81,9 @@ class RayEngine:
         while True:
             ready, _ = self._ray.wait(list(self._pending), num_returns=1, timeout=_POLL_S)
             interrupts.check()
-            heard = [pair for future in ready for pair in self._heard(future)]
-            if heard or (deadline is not None and time.monotonic() > deadline):
-                return heard
+            received = [pair for future in ready for pair in self._received(future)]
+            if received or (deadline is not None and time.monotonic() > deadline):
+                return received
 
     def stop(self, worker: _Actor) -> None:
         """End a worker."""
@@ -128,7 +128,7 @@ class RayEngine:
         waited, deadline = set(gently), time.monotonic() + grace_s
         while waited and self._pending and time.monotonic() < deadline:
             ready, _ = self._ray.wait(list(self._pending), num_returns=1, timeout=_POLL_S)
-            for worker, message in (pair for future in ready for pair in self._heard(future)):
+            for worker, message in (pair for future in ready for pair in self._received(future)):
                 if any(end in message for end in ENDS):
                     waited.discard(worker)
         for worker in workers:
@@ -137,7 +137,7 @@ class RayEngine:
             self._ray.util.remove_placement_group(self._group)
         self._ray.shutdown()
 
-    def _heard(self, future: Any) -> list[tuple[_Actor, Message]]:
+    def _received(self, future: Any) -> list[tuple[_Actor, Message]]:
         """The messages of one answer; the next one is asked for."""
         worker = self._pending.pop(future)
         try:
@@ -183,7 +183,7 @@ class _Relay:
         self._worker.send(shard)
 
     def receive(self) -> list[Message]:
-        """What it has said within a short time: other calls wait for this one."""
+        """Its messages within a short time: other calls wait for this one."""
         return self._worker.receive(_POLL_S)
 
     def ask_to_stop(self) -> None:

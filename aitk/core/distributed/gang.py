@@ -27,7 +27,7 @@ from aitk.core.distributed.messages import (
 
 #: A gang that has lost a rank so often is not started again.
 MAX_RESTARTS = 3
-#: How long the loss of a rank may be heard of after another one has failed for it.
+#: How long the loss of a rank may be reported after another one has failed for it.
 PEER_S = 3.0
 PLACE = "TF_CONFIG"
 
@@ -60,10 +60,10 @@ def current_rank() -> Rank | None:
     if not text:
         return None
     try:
-        told = json.loads(text)
-        total = len(told["cluster"]["worker"])
-        index = int(told["task"]["index"])
-        kind = told["task"]["type"]
+        config = json.loads(text)
+        total = len(config["cluster"]["worker"])
+        index = int(config["task"]["index"])
+        kind = config["task"]["type"]
     except (ValueError, KeyError, TypeError) as error:
         raise UsageError("describes no workers", where=PLACE, hint="Unset it") from error
     if kind != "worker" or not 0 <= index < total:
@@ -155,11 +155,11 @@ class _Gang:
         """Until rank 0 is done. Where a rank is lost, the others fail for no reason of theirs."""
         failure: Message | None = None
         while True:
-            # A rank that fails because another has died is told of before the system tells of that.
-            heard = self._engine.wait(PEER_S if failure else None)
-            if not heard and failure is not None:
+            # The failure of a rank because another has died may arrive before the death itself.
+            received = self._engine.wait(PEER_S if failure else None)
+            if not received and failure is not None:
                 raise_failure(failure)
-            for worker, message in heard:
+            for worker, message in received:
                 rank = workers.index(worker)
                 if LOST in message:
                     return _End(rank=f"rank {rank}", how=message[LOST])

@@ -22,7 +22,7 @@ from aitk.core.runtime.child import python_command, python_environment
 
 #: Seconds for a worker to end on request, before it is killed.
 GRACE_S = 10.0
-_SAID_BYTES = 2000  # of standard error, after a worker has died
+_PRINTED_BYTES = 2000  # of standard error, after a worker has died
 
 
 class LocalWorker:
@@ -32,12 +32,12 @@ class LocalWorker:
         self, work: str, common: Message, *, environment: Mapping[str, str], cpus: set[int]
     ):
         reading, writing = os.pipe()
-        self._said = tempfile.TemporaryFile()  # noqa: SIM115  read when the worker has died
+        self._printed = tempfile.TemporaryFile()  # noqa: SIM115  read when the worker has died
         self._process = subprocess.Popen(
             python_command("-m", "aitk.core.distributed.worker", str(writing)),
             stdin=subprocess.PIPE,
-            stdout=self._said,
-            stderr=self._said,
+            stdout=self._printed,
+            stderr=self._printed,
             pass_fds=[writing],
             env=python_environment() | dict(environment),
             start_new_session=True,  # the terminal's Ctrl-C is for the driver
@@ -83,7 +83,7 @@ class LocalWorker:
         with contextlib.suppress(ProcessLookupError):
             self._process.kill()
         self._process.wait()
-        for file in (self._process.stdin, self._said):
+        for file in (self._process.stdin, self._printed):
             if file is not None:
                 with contextlib.suppress(OSError):
                     file.close()
@@ -99,10 +99,10 @@ class LocalWorker:
     def _last_words(self) -> str:
         code = self._process.wait()
         how = f"exit code {code}" if code >= 0 else signal.Signals(-code).name
-        size = self._said.seek(0, os.SEEK_END)
-        self._said.seek(max(0, size - _SAID_BYTES))
-        said = self._said.read().decode("utf-8", errors="replace").strip()
-        return f"{how}: {said.splitlines()[-1]}" if said else how
+        size = self._printed.seek(0, os.SEEK_END)
+        self._printed.seek(max(0, size - _PRINTED_BYTES))
+        printed = self._printed.read().decode("utf-8", errors="replace").strip()
+        return f"{how}: {printed.splitlines()[-1]}" if printed else how
 
 
 class LocalEngine:

@@ -54,14 +54,14 @@ def decode_image(data: bytes, where: str, *, animated: bool = False) -> np.ndarr
     check_size(data, where)
     if not animated and is_animated(data):
         raise DataError("is animated, not a single image", where=where)
-    with capture_stderr() as heard:
+    with capture_stderr() as captured:
         try:
             picture = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_COLOR_RGB)
         except cv2.error:
             picture = None
-        said = heard()
+        messages = captured()
     # Missing data inside a JPEG is filled with grey, with only a warning.
-    if picture is None or _tells_damage(said):
+    if picture is None or _reports_damage(messages):
         raise DataError("is damaged or truncated", where=where)
     return picture
 
@@ -200,14 +200,14 @@ _STARTS = {
 }
 
 
-def _tells_damage(said: bytes) -> bool:
+def _reports_damage(messages: bytes) -> bool:
     """Whether libjpeg's warnings indicate wrong pixels.
 
     Stray bytes between segments, which many cameras leave, are harmless.
     """
     return any(
         line.startswith(b"Corrupt JPEG data") and b"extraneous bytes" not in line
-        for line in said.splitlines()
+        for line in messages.splitlines()
     )
 
 

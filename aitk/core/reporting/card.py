@@ -83,8 +83,8 @@ def describe_predict_options(result: Mapping[str, Any]) -> str:
     """The predict options of an evaluation in words; "" if all are defaults."""
     parts = []
     for name, value in (result.get("predict_options") or {}).items():
-        told = ", ".join(map(str, value)) if isinstance(value, list) else value
-        parts.append(name.replace("_", " ") + ("" if value is True else f" {told}"))
+        written = ", ".join(map(str, value)) if isinstance(value, list) else value
+        parts.append(name.replace("_", " ") + ("" if value is True else f" {written}"))
     return "; ".join(parts)
 
 
@@ -189,8 +189,8 @@ def _scores(metrics: Mapping[str, Any], main: str) -> list[str]:
     lines = []
     for name, result in metrics.items():
         intervals = describe_intervals(result["metrics"].values())
-        told = f"; {_inline(intervals)}" if intervals else ""
-        lines += [f"On {_code(name)}, {result['rows']:,} rows{told}:", ""]
+        written = f"; {_inline(intervals)}" if intervals else ""
+        lines += [f"On {_code(name)}, {result['rows']:,} rows{written}:", ""]
         if predict_options := describe_predict_options(result):
             lines += [f"Predicted with {_inline(predict_options)}.", ""]
         lines += ["| metric | value | 95% interval |", "|---|---|---|"]

@@ -11,7 +11,7 @@ from markupsafe import Markup
 
 from aitk.core.reporting.charts import svg
 
-LEAST_ROWS = 2  # that a part is in, to be told of
+LEAST_ROWS = 2  # that a part is in, to be reported
 MOST_PARTS = 30
 _CELL = 14  # pixels of a map's cell
 

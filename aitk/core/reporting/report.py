@@ -151,12 +151,12 @@ def explanations_report(
     page.heading("Each row")
     page.begin_grid(wide=not all(explanation.get("pictures") for explanation in explanations))
     for place, explanation in enumerate(explanations):
-        told = {
+        described = {
             name.replace("_", " "): _told(name, value)
             for name, value in explanation.items()
             if isinstance(value, str | int | float) and name != "between"
         }
-        title = ", ".join(f"{name}: {value}" for name, value in told.items())
+        title = ", ".join(f"{name}: {value}" for name, value in described.items())
         page.begin_card(names[place] if place < len(names) else f"row {place + 1}")
         page.words(title, explanation.get("parts", ()), between=explanation.get("between", ""))
         _add_pictures(page, explanation.get("pictures", ()))
@@ -349,10 +349,10 @@ def _add_attacks(page: Page, result: Mapping[str, Any]) -> None:
 
 def _add_baselines(page: Page, result: Mapping[str, Any], main: str) -> None:
     """The main score of the model and of the baselines, with the paired differences."""
-    told = describe_baselines(main, result)
-    if not told:
+    described = describe_baselines(main, result)
+    if not described:
         return
-    page.text(told)
+    page.text(described)
     page.table(
         [
             {

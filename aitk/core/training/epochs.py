@@ -238,7 +238,7 @@ class Epochs:
     def _agreed(self) -> Wishes:
         """What is to be done: of several processes all do what rank 0 wanted."""
         if self.replicas is not None and self.replicas.spans_processes:
-            return self.replicas.told
+            return self.replicas.agreed
         return self._wishes()
 
     def _stop_if_interrupted(self) -> None:

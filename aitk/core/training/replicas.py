@@ -38,7 +38,7 @@ class Replicas:
         wishes: what this process wants; of several processes, rank 0's wishes count.
 
     Attributes:
-        told: what rank 0 wanted before the last step.
+        agreed: what rank 0 wanted before the last step.
         spans_processes: whether some of the replicas are in other processes.
         writes: whether this process is the one that writes.
     """
@@ -49,7 +49,7 @@ class Replicas:
         self._strategy: Any = model.distribute_strategy
         self._step: Callable[..., Any] | None = None
         self._optimizer: Any = None
-        self.told = Wishes()
+        self.agreed = Wishes()
         self.spans_processes = rank is not None
         self.writes = rank is None or rank.leads
 
@@ -66,7 +66,7 @@ class Replicas:
     def fit(
         self, batches: Iterable[tuple[Any, Any, Any]], *, callbacks: Sequence[Any], **given: Any
     ) -> None:
-        """Take a step for each batch, until the model is told to stop.
+        """Take a step for each batch, until the model asks to stop.
 
         Args:
             batches: inputs, targets and weights of the rows, the same in every process.
@@ -86,9 +86,9 @@ class Replicas:
             for callback in callbacks:
                 callback.on_train_batch_begin(number)
             rows = int(batch[2].shape[0])
-            told = self._from_first(self._wishes())
-            loss, *wanted = np.asarray(self._step(*self._divided(batch, rows), told)).tolist()
-            self.told = Wishes(*(wish > 0 for wish in wanted))
+            agreed = self._from_first(self._wishes())
+            loss, *wanted = np.asarray(self._step(*self._divided(batch, rows), agreed)).tolist()
+            self.agreed = Wishes(*(wish > 0 for wish in wanted))
             for callback in callbacks:
                 callback.on_train_batch_end(number, {"loss": loss})
             if model.stop_training:
@@ -98,8 +98,8 @@ class Replicas:
         """The wish of rank 0, in every process. All of them must ask at the same point."""
         import tensorflow as tf
 
-        told = self._from_first((wish,))
-        sums = self._strategy.reduce(tf.distribute.ReduceOp.SUM, told, axis=None)
+        agreed = self._from_first((wish,))
+        sums = self._strategy.reduce(tf.distribute.ReduceOp.SUM, agreed, axis=None)
         return bool(np.asarray(sums)[0] > 0)
 
     def _from_first(self, wishes: Sequence[bool]) -> Any:
@@ -165,8 +165,8 @@ class Replicas:
 
         @tf.function(reduce_retracing=True, autograph=False)
         def step(batch: Any, weight: Any, wishes: Any) -> Any:
-            told = strategy.run(on_replica, args=(batch, weight, wishes))
-            return strategy.reduce(tf.distribute.ReduceOp.SUM, told, axis=None)
+            agreed = strategy.run(on_replica, args=(batch, weight, wishes))
+            return strategy.reduce(tf.distribute.ReduceOp.SUM, agreed, axis=None)
 
         compiled: Callable[..., Any] = step
         return compiled

@@ -120,4 +120,4 @@ class SpanTransformer(SpanModel[QaTransformerSettings]):
         from aitk.nlp.models.transformer import build_backbone
 
         overlap = QuestionOverlap(assets.pair_frame.separator, name="question_overlap")
-        return build_backbone(settings, assets.tokenizer.vocabulary_size, beside=overlap)
+        return build_backbone(settings, assets.tokenizer.vocabulary_size, added=overlap)

@@ -20,12 +20,12 @@ def build_backbone(
     settings: TransformerSettings,
     vocabulary_size: int,
     *,
-    beside: keras.layers.Layer | None = None,
+    added: keras.layers.Layer | None = None,
 ) -> keras.Model:
     """Token ids (batch, length) -> contextual features (batch, length, hidden).
 
     Args:
-        beside: further embeddings computed from the inputs (``QuestionOverlap``).
+        added: further embeddings computed from the inputs (``QuestionOverlap``).
     """
     hidden, layers, heads = SIZES[settings.size]
     inputs = text_inputs()
@@ -33,8 +33,8 @@ def build_backbone(
         vocabulary_size, hidden, embeddings_initializer=_normal(), name="token_embedding"
     )(inputs["token_ids"])
     x = LearnedPositions(settings.max_length, name="positions")(x)
-    if beside is not None:
-        x = beside(x, inputs["token_ids"], inputs["padding_mask"])
+    if added is not None:
+        x = added(x, inputs["token_ids"], inputs["padding_mask"])
     x = keras.layers.Dropout(settings.dropout, name="embedding_dropout")(x)
     for index in range(layers):
         attention = SelfAttention(heads, name=f"layer_{index}_attention")

@@ -76,8 +76,8 @@ def clean(
         )
         events = step("few events", kept, what)
     if not len(events):
-        said = [finding.message for finding in steps if finding.details.get("events")]
-        raise DataError("no event is left after cleaning", hint="; ".join(said) or None)
+        messages = [finding.message for finding in steps if finding.details.get("events")]
+        raise DataError("no event is left after cleaning", hint="; ".join(messages) or None)
     return events.renumbered().ordered(), steps
 
 
@@ -176,8 +176,8 @@ def _within_times(events: Events, reading: LogReading) -> Events:
     return events.keep((events.times >= since) & (events.times < until))
 
 
-def _moment(told: str, where: str) -> float:
-    time_s, problem = read_time(told)
+def _moment(text: str, where: str) -> float:
+    time_s, problem = read_time(text)
     if problem:
         hint = "Use a date such as 2024-12-31, or unix seconds"
         raise UsageError(problem.replace("its time is ", "cannot read "), where=where, hint=hint)

@@ -71,24 +71,24 @@ def open_layout(
         UsageError: ``encoding`` or ``delimiter`` is invalid.
     """
     suffix = file_suffix(source)
-    told = "\t" if delimiter and delimiter.lower() in ("tab", r"\t") else delimiter
+    column_end = "\t" if delimiter and delimiter.lower() in ("tab", r"\t") else delimiter
     has_header = _HEADER[header]
     if suffix == ".parquet":
         return open_table(source)
     lines = open_lines(source, encoding=encoding)
-    told = told or lines.delimiter
+    column_end = column_end or lines.delimiter
     if suffix in ATOMIC and any(map(_TYPE.search, next(iter(lines.head), "").split())):
-        told = told or ("\t" if "\t" in lines.head[0] else " ")
-        return open_table(lines, header=True, delimiter=told, decimal=decimal)
-    if suffix not in (*DELIMITED, *JSON_LINES) and not told and not looks_like_json(lines):
+        column_end = column_end or ("\t" if "\t" in lines.head[0] else " ")
+        return open_table(lines, header=True, delimiter=column_end, decimal=decimal)
+    if suffix not in (*DELIMITED, *JSON_LINES) and not column_end and not looks_like_json(lines):
         kind = _kind(lines, names)
         if kind == "double colons":
             return _open_double_colons(lines)
         if kind == "pairs":
-            told = " "
+            column_end = " "
         elif kind != "table":
             return Sequences(lines, kind == "adjacency")
-    return open_table(lines, header=has_header, delimiter=told, decimal=decimal, names=names)
+    return open_table(lines, header=has_header, delimiter=column_end, decimal=decimal, names=names)
 
 
 def plain_name(column: str) -> str:

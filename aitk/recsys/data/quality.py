@@ -58,8 +58,8 @@ def find_faults(
 
 def _find_targets(codes: np.ndarray) -> Finding:
     held_out = {SPLITS[split]: int((codes == split).sum()) for split in (VALIDATION, TEST)}
-    told = " and ".join(f"{count:,} for {name}" for name, count in held_out.items())
-    message, grade = f"events held out: {told}", "ok"
+    per_split = " and ".join(f"{count:,} for {name}" for name, count in held_out.items())
+    message, grade = f"events held out: {per_split}", "ok"
     least = held_out["test"] or held_out["validation"]
     if not least:
         message, grade = "no event is held out: nothing can be evaluated", "error"

@@ -31,20 +31,22 @@ class TimeReader:
     """Parses the times of one column.
 
     Args:
-        told: dmy, mdy, ymd, or the codes of ``strptime``; None: detected.
+        pattern: dmy, mdy, ymd, or the codes of ``strptime``; None: detected.
         cells: the first cells of the column.
 
     Raises:
-        UsageError: ``told`` is invalid.
+        UsageError: ``pattern`` is invalid.
     """
 
-    def __init__(self, told: str | None, cells: Iterable[Any]):
+    def __init__(self, pattern: str | None, cells: Iterable[Any]):
         cells = [cell for cell in cells if cell is not None and cell != ""]
-        self._format = told if told and told not in ORDERS else None
+        self._format = pattern if pattern and pattern not in ORDERS else None
         if self._format:
             _check_format(self._format)
         self._compact = bool(cells) and all(_COMPACT.fullmatch(str(cell)) for cell in cells)
-        self._told: Order | None = next((order for order in ORDERS if order == told), None)
+        self._given_order: Order | None = next(
+            (order for order in ORDERS if order == pattern), None
+        )
         self._possible: set[Order] = set(ORDERS[1:])
         self._example = ""
         self._guess: Order = "dmy"
@@ -54,7 +56,7 @@ class TimeReader:
     @property
     def is_ambiguous(self) -> bool:
         """Whether dates occurred, but none showed which number is the month."""
-        return bool(self._example) and len(self._possible) > 1 and self._told is None
+        return bool(self._example) and len(self._possible) > 1 and self._given_order is None
 
     def look_at(self, cell: Any) -> None:
         """Learn the order of day and month from a cell."""
@@ -110,8 +112,8 @@ class TimeReader:
     @property
     def order(self) -> Order:
         """The order of dates that do not start with the year."""
-        if self._told:
-            return self._told
+        if self._given_order:
+            return self._given_order
         return next(iter(self._possible)) if len(self._possible) == 1 else self._guess
 
     def note(self) -> str | None:

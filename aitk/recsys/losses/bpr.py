@@ -25,7 +25,7 @@ def bpr(
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Factors of users and items, and biases of items, that put a user's items before others.
 
-    Each epoch takes every event once, beside an item drawn at random that the user does not have,
+    Each epoch takes every event once, with an item drawn at random that the user does not have,
     or of several the one with the highest score (dynamic negative sampling, Zhang et al. 2013).
     The gradients of a batch are summed for each vector by a sparse product, and the steps are
     Adagrad's (Duchi et al. 2011): frequent items take smaller ones.

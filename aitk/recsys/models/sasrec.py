@@ -1,4 +1,4 @@
-"""SASRec: causal self-attention over the history (Kang and McAuley 2018); eSASRec beside it."""
+"""SASRec: causal self-attention over the history (Kang and McAuley 2018), and eSASRec."""
 
 from __future__ import annotations
 

@@ -71,8 +71,8 @@ class LogTask(Task[LogAssets]):
         if not len(targets):
             return fields["user"]
         # Held-out rows are equal only if both history and targets are.
-        told = np.concatenate([np.asarray(fields["items"], np.int64), [-1], targets])
-        return f"{fields['user']} {hashlib.sha256(told.tobytes()).hexdigest()[:16]}"
+        numbers = np.concatenate([np.asarray(fields["items"], np.int64), [-1], targets])
+        return f"{fields['user']} {hashlib.sha256(numbers.tobytes()).hexdigest()[:16]}"
 
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         import tensorflow_datasets as tfds

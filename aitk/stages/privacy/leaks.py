@@ -96,13 +96,13 @@ def _attack(run: Run, *, batch_size: int, seed: int, reporter: Reporter) -> dict
 def describe_leaks(found: Mapping[str, Any]) -> str:
     """The attack in words."""
 
-    def told(each: Mapping[str, Any]) -> str:
+    def describe_area(each: Mapping[str, Any]) -> str:
         auc = each["auc"]
         return f"{auc['value']:.4f} [{auc['low']:.4f}, {auc['high']:.4f}]"
 
-    text = f"AUC of the attack {told(found)} (0.5: nothing leaks)"
+    text = f"AUC of the attack {describe_area(found)} (0.5: nothing leaks)"
     if against := found.get("against"):
-        text += f"; that of {against['run']} {told(against)}"
+        text += f"; that of {against['run']} {describe_area(against)}"
     return text
 
 

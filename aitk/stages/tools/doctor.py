@@ -86,12 +86,12 @@ def _measure(reporter: Reporter) -> tuple[dict[str, Any], list[dict[str, Any]]]:
 
     start_keras(reporter)
     measured = measure_machine(Path.cwd(), note=reporter.status)
-    told = {
+    described = {
         each.what: each.why_not if each.rate is None else f"{each.rate:,.0f} {each.unit}"
         for each in measured.values()
     }
     rates = {name: each.rate for name, each in measured.items()}
-    return {**told, "rates": rates}, stage_costs(measured)
+    return {**described, "rates": rates}, stage_costs(measured)
 
 
 def _plugins() -> list[dict[str, str]]:

@@ -351,15 +351,15 @@ def is_better(task: Task, record: Mapping[str, Any], *, options: UpdateOptions) 
     """
     sign = 1 if task.metric.higher_is_better else -1
     before, after = record["before"], record["after"]
-    told = ", ".join(
+    changes = ", ".join(
         f"{task.metric.name} on {name} rows {before[name]:.4f} before, {after[name]:.4f} after"
         for name in before
     )
     drop = sign * (before["old"] - after["old"])
     if options.force:
-        return True, told
+        return True, changes
     if drop > options.max_drop:
-        return False, told
+        return False, changes
     if "new" in before:
-        return sign * (after["new"] - before["new"]) > 0 or drop < 0, told
-    return True, told
+        return sign * (after["new"] - before["new"]) > 0 or drop < 0, changes
+    return True, changes

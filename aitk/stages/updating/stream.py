@@ -125,9 +125,9 @@ class _State:
         state = cls(path, values)
         booked = {batch["version"] for batch in state.batches}
         for version in versions.all():  # a kill came before it was booked
-            told = load_run(version).manifest.get("stream")
-            if told and told["version"] not in booked and told["version"] == version.name:
-                state.book(told)
+            entry = load_run(version).manifest.get("stream")
+            if entry and entry["version"] not in booked and entry["version"] == version.name:
+                state.book(entry)
         state.source = str(source) if source == "-" else str(Path(source).resolve())
         return state
 
@@ -187,7 +187,7 @@ class _Stream:
         first = self.state.rows
         read = list(task.read([str(path)], learner.reading, labelled=True, note=_quiet))
         rows = [dict(item.fields) for item in read if isinstance(item, Row)]
-        told: dict[str, Any] = {
+        entry: dict[str, Any] = {
             "source": self.state.source,
             "offset": batch.offset,
             "at": _moment(batch.at),
@@ -197,7 +197,7 @@ class _Stream:
             "drifts": [],
         }
         if rows:
-            told |= self._score(rows, first, batch.at)
+            entry |= self._score(rows, first, batch.at)
         kept = [*read, *(row for row, _ in self._returned)]
         assets, extended = task.extend(
             iter(kept), learner.assets, learner.known, reading=learner.reading
@@ -205,21 +205,21 @@ class _Stream:
         items = list(extended)
         self._keep_returned(kept, items)
         out = self.versions.next()
-        told["version"] = out.name
+        entry["version"] = out.name
         usable = [item for item in items if isinstance(item, Row)]
         if not usable:
             reporter.note(f"rows {first:,} to {first + len(rows):,}: nothing to learn")
-            self._book(told | {"version": None})
+            self._book(entry | {"version": None})
             return
         new = read_new(task, iter(usable), [self.state.source], reporter)
-        told["labels"] = len(getattr(assets, "labels", ()))
+        entry["labels"] = len(getattr(assets, "labels", ()))
         with new_run(out, overwrite=True) as draft, measured_cost() as cost:
             updated = learner.learn(
                 new, assets, draft, inputs=[self.state.source], recent=self._recent, select=False
             )
             better, _ = is_better(task, updated.record, options=self.options)
             better = better or not self.options.keep_if_better
-            told |= {
+            entry |= {
                 "learned": updated.record["rows"],
                 "replayed": updated.record["replayed"],
                 "old": updated.record["after"]["old"],
@@ -228,12 +228,12 @@ class _Stream:
                 "new": updated.record["after"].get("new"),
                 "current": better,
             }
-            learner.save(updated, draft, out.name, cost(), {"stream": told})
+            learner.save(updated, draft, out.name, cost(), {"stream": entry})
         if better:
             self.versions.promote(out)
         learner.take_if(better, updated, load_run(out))
         self._recent = [*self._recent, *new.held_out][-RECENT_ROWS:]
-        self._book(told)
+        self._book(entry)
 
     def _score(self, rows: Sequence[dict[str, Any]], first: int, at: float) -> dict[str, Any]:
         """The prequential score of a mini-batch, and where the stream has changed."""
@@ -272,17 +272,19 @@ class _Stream:
             and times.get(id(item), 0) < MOST_RETURNS
         ]
 
-    def _book(self, told: dict[str, Any]) -> None:
-        self.state.book(told)
+    def _book(self, entry: dict[str, Any]) -> None:
+        self.state.book(entry)
         self.state.save()
         stream_report(
             self.state.values, self.versions.folder / REPORT, name=self.versions.folder.name
         )
         name = self.state.values["metric"]
-        rows = f"rows {told['first_row']:,} to {told['first_row'] + told['rows']:,}"
-        score = f": {name} {told['score']:.4f} before they were learned" if "score" in told else ""
-        after = f", held-out {told['old']:.4f}, {told['version']}" if "old" in told else ""
-        kept = "" if told.get("current", True) else " (not made the current one)"
+        rows = f"rows {entry['first_row']:,} to {entry['first_row'] + entry['rows']:,}"
+        score = (
+            f": {name} {entry['score']:.4f} before they were learned" if "score" in entry else ""
+        )
+        after = f", held-out {entry['old']:.4f}, {entry['version']}" if "old" in entry else ""
+        kept = "" if entry.get("current", True) else " (not made the current one)"
         self.reporter.note(f"{rows}{score}{after}{kept}")
 
 
@@ -351,4 +353,4 @@ def _moment(at: float) -> str:
 
 
 def _quiet(sentence: str) -> None:
-    """What reading decides by itself was told when the data was prepared."""
+    """What reading decides by itself was reported when the data was prepared."""

@@ -143,7 +143,7 @@ def coarse(heat: np.ndarray) -> list[list[float]]:
 def overlay(
     image: np.ndarray, heat: np.ndarray, *, box: Sequence[float] | None = None
 ) -> np.ndarray:
-    """An image beside itself under a map of heat, with the scale of its colours at the right.
+    """An image next to its heat map, with the colour scale at the right.
 
     Args:
         image: (h, w, 3) uint8.
