@@ -389,6 +389,14 @@ class Summarizable(Protocol):
 
 
 @runtime_checkable
+class RanksOutputs(Protocol):
+    """A task whose models give ranked lists, whose entries have no fixed place."""
+
+    #: Names of these outputs; "" is the only output of a model.
+    ranked_outputs: ClassVar[frozenset[str]]
+
+
+@runtime_checkable
 class Explainable(Protocol):
     """A task that explains which parts of a row contributed to its prediction."""
 

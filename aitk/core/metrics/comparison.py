@@ -10,6 +10,7 @@ import numpy as np
 
 from aitk.core.artifacts.opening import open_assets, open_model
 from aitk.core.artifacts.run import Run
+from aitk.core.contract.capabilities import RanksOutputs
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Assets, Task
 from aitk.core.inference.evaluation import Evaluated, evaluate_rows
@@ -96,7 +97,9 @@ def _latency(predictor: Predictor, task: Task, assets: Assets, rows: Any, *, siz
 
 
 def largest_difference(before: Measured, after: Measured, task: Task, rows: Any) -> float | None:
-    """By how much any output for some rows differs at most; None where outputs have other shapes.
+    """By how much any output for some rows differs at most.
+
+    None where outputs have other shapes, and where all are ranked lists.
 
     Args:
         rows: of which the first ``COMPARED_ROWS`` are taken.
@@ -109,7 +112,11 @@ def largest_difference(before: Measured, after: Measured, task: Task, rows: Any)
     old, new = found
     if old.keys() != new.keys() or any(old[name].shape != new[name].shape for name in old):
         return None
-    gaps = [np.abs(np.asarray(old[name]) - np.asarray(new[name])) for name in old]
+    ranked = task.ranked_outputs if isinstance(task, RanksOutputs) else frozenset()
+    compared = old.keys() - ranked
+    if not compared:
+        return None
+    gaps = [np.abs(np.asarray(old[name]) - np.asarray(new[name])) for name in sorted(compared)]
     gaps = [gap[np.isfinite(gap)] for gap in gaps]  # both may be minus infinity
     return float(max((gap.max() for gap in gaps if gap.size), default=0.0))
 

@@ -50,6 +50,7 @@ class Detect(ImageTask):
     metric = Metric("map50")
     annotation_kinds = frozenset({"boxes"})
     required_parameters = frozenset({"model"})
+    ranked_outputs = frozenset({""})
     prediction_fields = ("boxes.score",)
 
     def __init__(self) -> None:

@@ -52,6 +52,7 @@ class Multitask(ImageTask):
     metric = Metric("mean_score")
     annotation_kinds = frozenset(KINDS)
     required_parameters = frozenset({"heads", "label_sets"})
+    ranked_outputs = frozenset({"boxes"})
     prediction_fields = ("probability",)
     prediction_formats: Mapping[str, Callable[[], PredictionLines]] = {}
 
