@@ -127,7 +127,7 @@ class Chain:
 
     def train(self, out: Path, *, model: str, **given) -> None:
         from aitk.core.artifacts.data import load_data
-        from aitk.stages.train_run import train_run
+        from aitk.stages.training.train_run import train_run
 
         train_run(
             self.task,

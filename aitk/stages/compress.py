@@ -46,13 +46,9 @@ from aitk.stages.compressing.store import store
 from aitk.stages.evaluate import refresh_pages
 from aitk.stages.options import CompressOptions, TrainingOptions
 from aitk.stages.privacy.private import refuse_private, without_guarantee
-from aitk.stages.train_run import (
-    check_settings,
-    data_of,
-    measured_cost,
-    require_float_run,
-    write_history,
-)
+from aitk.stages.training.defaults import check_settings
+from aitk.stages.training.records import measured_cost, write_history
+from aitk.stages.training.run_data import data_of, require_float_run
 
 #: The share of zeros that ``--prune-pattern 2:4`` means.
 PATTERN_SHARE = 0.5

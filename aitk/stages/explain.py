@@ -27,7 +27,7 @@ from aitk.core.reporting.importance import global_importance
 from aitk.core.reporting.report import explanations_report
 from aitk.registry import load_task
 from aitk.stages.options import ExplainOptions
-from aitk.stages.train_run import data_of
+from aitk.stages.training.run_data import data_of
 
 BATCH_SIZE = 32
 #: Training rows among which the nearest are looked for.

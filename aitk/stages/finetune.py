@@ -12,7 +12,8 @@ from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.registry import load_task
 from aitk.stages.options import TrainingOptions
-from aitk.stages.train_run import require_task, train_run
+from aitk.stages.training.defaults import require_task
+from aitk.stages.training.train_run import train_run
 
 
 def finetune(

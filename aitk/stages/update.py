@@ -22,7 +22,7 @@ from aitk.core.contract.task import Task
 from aitk.core.runtime.startup import start_keras
 from aitk.registry import load_task
 from aitk.stages.options import TrainingOptions, UpdateOptions
-from aitk.stages.train_run import measured_cost
+from aitk.stages.training.records import measured_cost
 from aitk.stages.updating.learner import Learner, Updated, accept, is_better
 from aitk.stages.updating.rows import read_new
 from aitk.stages.updating.stream import follow

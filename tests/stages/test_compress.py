@@ -21,7 +21,7 @@ def run(good_or_bad, tmp_path_factory):
     """A bag of words that tells "good" from "bad"."""
     from aitk.core.artifacts.data import load_data
     from aitk.registry import load_task
-    from aitk.stages.train_run import train_run
+    from aitk.stages.training.train_run import train_run
 
     folder = tmp_path_factory.mktemp("compress")
     train_run(
@@ -151,7 +151,7 @@ def picture_run(tmp_path_factory):
     from aitk.registry import TASKS, load, load_task
     from aitk.stages.options import PrepareOptions
     from aitk.stages.prepare import prepare
-    from aitk.stages.train_run import train_run
+    from aitk.stages.training.train_run import train_run
 
     folder, rng = tmp_path_factory.mktemp("pictures"), np.random.default_rng(0)
     for number in range(60):
@@ -246,7 +246,7 @@ def attentive(good_or_bad, tmp_path_factory):
     """A tiny transformer on the same rows."""
     from aitk.core.artifacts.data import load_data
     from aitk.registry import load_task
-    from aitk.stages.train_run import train_run
+    from aitk.stages.training.train_run import train_run
 
     folder = tmp_path_factory.mktemp("transformer")
     train_run(

@@ -10,7 +10,7 @@ from aitk.core.contract.options import resolve
 from aitk.core.contract.progress import Silent
 from aitk.registry import load_task
 from aitk.stages.options import TrainingOptions, UpdateOptions
-from aitk.stages.train_run import data_of
+from aitk.stages.training.run_data import data_of
 from aitk.stages.update import update
 from aitk.stages.updating.rows import Known, latest
 

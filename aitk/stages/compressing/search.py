@@ -26,7 +26,7 @@ from aitk.core.metrics.comparison import Measured, measure_run
 from aitk.core.reporting.pareto_report import pareto_report
 from aitk.registry import load_task
 from aitk.stages.options import CompressOptions
-from aitk.stages.train_run import data_of, require_float_run
+from aitk.stages.training.run_data import data_of, require_float_run
 
 #: What each step can be; a step whose option is given stays as it is.
 SHARES = (0.0, 0.25, 0.5, 0.75)

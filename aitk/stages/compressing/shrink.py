@@ -26,7 +26,7 @@ from aitk.core.runtime.startup import start_keras
 from aitk.core.training.batches import Examples, drawn
 from aitk.core.training.packing import epoch_size
 from aitk.stages.options import CompressOptions, TrainingOptions
-from aitk.stages.train_run import batch_size_of, deciding, with_defaults
+from aitk.stages.training.defaults import batch_size_of, deciding, with_defaults
 
 if TYPE_CHECKING:
     import keras

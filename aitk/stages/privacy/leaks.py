@@ -14,7 +14,7 @@ from aitk.core.contract.model_spec import TrainedModel
 from aitk.core.contract.progress import Reporter
 from aitk.core.privacy.membership import attack_losses
 from aitk.registry import load_task
-from aitk.stages.run_data import data_of, require_float_run
+from aitk.stages.training.run_data import data_of, require_float_run
 
 #: Rows of each side; the interval of the area is about 0.02 wide then.
 MOST_ROWS = 2000

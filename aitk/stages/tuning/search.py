@@ -23,7 +23,7 @@ from aitk.core.runtime import interrupts
 from aitk.core.runtime.startup import start_keras
 from aitk.registry import load_task
 from aitk.stages.options import TrainingOptions, TuneOptions
-from aitk.stages.train_run import check_settings, deciding, require_task
+from aitk.stages.training.defaults import check_settings, deciding, require_task
 from aitk.stages.tuning.space import choose_models, default_values, search_spaces, spaces_json
 from aitk.stages.tuning.study import COMPLETE, FILE, Plan, Study, best_of
 from aitk.stages.tuning.trials import Trials, describe

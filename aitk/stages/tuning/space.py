@@ -11,7 +11,7 @@ from aitk.core.contract.model_spec import AnyModel, TrainedModel
 from aitk.core.contract.options import describe, known_names, resolve, unknown_name
 from aitk.core.contract.task import Task
 from aitk.stages.options import TrainingOptions, TuneOptions
-from aitk.stages.train_run import batch_size_of
+from aitk.stages.training.defaults import batch_size_of
 
 
 @dataclasses.dataclass(frozen=True)

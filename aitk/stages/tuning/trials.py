@@ -19,7 +19,7 @@ from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Task
 from aitk.core.runtime import interrupts
 from aitk.stages.options import TrainingOptions
-from aitk.stages.train_run import train_run
+from aitk.stages.training.train_run import train_run
 from aitk.stages.tuning.study import COMPLETE, FAILED, PRUNED, Claim, Study
 
 

@@ -27,14 +27,9 @@ from aitk.core.training.batches import Examples
 from aitk.registry import load_task
 from aitk.stages.options import TrainingOptions, UpdateOptions
 from aitk.stages.privacy.private import refuse_private
-from aitk.stages.train_run import (
-    data_of,
-    deciding,
-    measured_cost,
-    require_float_run,
-    save_trained,
-    validation_metrics,
-)
+from aitk.stages.training.defaults import deciding
+from aitk.stages.training.records import measured_cost, save_trained, validation_metrics
+from aitk.stages.training.run_data import data_of, require_float_run
 from aitk.stages.updating.learner import accept, main_score
 from aitk.stages.updating.rows import read_new
 

@@ -23,15 +23,9 @@ from aitk.core.io.files import fingerprint
 from aitk.core.training.batches import Examples
 from aitk.stages.options import TrainingOptions, UpdateOptions
 from aitk.stages.privacy.private import refuse_private, without_guarantee
-from aitk.stages.train_run import (
-    batch_size_of,
-    data_of,
-    deciding,
-    require_float_run,
-    save_trained,
-    validation_metrics,
-    with_defaults,
-)
+from aitk.stages.training.defaults import batch_size_of, deciding, with_defaults
+from aitk.stages.training.records import save_trained, validation_metrics
+from aitk.stages.training.run_data import data_of, require_float_run
 from aitk.stages.updating.rows import Known, NewRows, latest, replay
 
 #: Old rows replayed for each new one.

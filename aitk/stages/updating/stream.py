@@ -34,7 +34,7 @@ from aitk.core.runtime import interrupts
 from aitk.core.runtime.startup import start_keras
 from aitk.registry import load_task
 from aitk.stages.options import TrainingOptions, UpdateOptions
-from aitk.stages.train_run import measured_cost
+from aitk.stages.training.records import measured_cost
 from aitk.stages.updating.learner import Learner, is_better
 from aitk.stages.updating.rows import read_new
 from aitk.stages.updating.source import MiniBatch, Source

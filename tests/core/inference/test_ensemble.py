@@ -114,7 +114,7 @@ def runs(tmp_path_factory):
     from aitk.nlp.data.options import ClassifyReading, GenerateReading
     from aitk.registry import load_task
     from aitk.stages.prepare import prepare
-    from aitk.stages.train_run import train_run
+    from aitk.stages.training.train_run import train_run
 
     folder = tmp_path_factory.mktemp("runs")
     rows = folder / "rows.csv"

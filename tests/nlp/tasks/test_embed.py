@@ -46,7 +46,7 @@ def prepared(folder, sample, **reading):
 def trained(data, out, settings, **given):
     from aitk.core.artifacts.opening import open_task
     from aitk.registry import load_task
-    from aitk.stages.train_run import train_run
+    from aitk.stages.training.train_run import train_run
 
     train_run(
         open_task(data, load_task),

@@ -53,7 +53,7 @@ def run(tmp_path_factory):
     from aitk.core.artifacts.data import load_data
     from aitk.speech.tasks.asr import Asr
     from aitk.stages.prepare import prepare
-    from aitk.stages.train_run import train_run
+    from aitk.stages.training.train_run import train_run
 
     folder = tmp_path_factory.mktemp("songs")
     prepare(
@@ -114,7 +114,7 @@ def text_run(run):
     from aitk.nlp.data.options import GenerateReading
     from aitk.nlp.tasks.generate import Generate
     from aitk.stages.prepare import prepare
-    from aitk.stages.train_run import train_run
+    from aitk.stages.training.train_run import train_run
 
     prepare(
         [str(run.parent / "songs.csv")],

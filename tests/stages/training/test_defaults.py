@@ -4,7 +4,7 @@ import pytest
 
 from aitk.nlp.tasks.settings import BagSettings
 from aitk.stages.options import TrainingOptions
-from aitk.stages.train_run import batch_size_of, with_defaults
+from aitk.stages.training.defaults import batch_size_of, with_defaults
 from aitk.vision.models.detectors.settings import YoloSettings
 from aitk.vision.models.segmenters.settings import UNetSettings
 from aitk.vision.models.settings import ResNetSettings

@@ -1,0 +1,1 @@
+"""Training a run from prepared data: defaults, the training, its records."""
