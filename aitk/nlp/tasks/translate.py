@@ -17,8 +17,10 @@ from aitk.core.decoding.beam_search import Hypothesis, beam_search
 from aitk.core.decoding.incremental import Decoder, UncachedDecoder
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import read_json
+from aitk.core.io.prediction_files import PredictionLines
 from aitk.core.metrics.baselines import Baseline, Rows
 from aitk.core.metrics.classification import log_softmax
+from aitk.nlp.data.formats.text_lines import TextLines
 from aitk.nlp.data.languages import language_of, script_of
 from aitk.nlp.data.options import TranslateOptions, TranslateReading
 from aitk.nlp.features.assets import TextAssets, load_text_assets
@@ -114,6 +116,8 @@ class Translate(Task[TranslationAssets]):
         "lstm": TranslationModel(LstmTranslatorSettings),
     }
     metric = Metric("bleu", is_rate=False)
+    prediction_formats: Mapping[str, Callable[[], PredictionLines]] = {".txt": TextLines}
+    prediction_fields = ("prediction", "score")
 
     # Rows -----------------------------------------------------------------
 
