@@ -43,10 +43,9 @@ def write_litert(model: Any, target: Path, *, scheme: str, calibration: Batches)
     """
     check_suits(model, scheme, calibration)
     traced = trace(model)
+    functions: dict[int | None, Any] = {None: traced}
     if any(operation.startswith(LOOPS) for operation in operations_of(traced)):
         functions = {batch: trace(model, batch=batch) for batch in LOOP_BATCHES}
-    else:
-        functions = {None: traced}
     with tempfile.TemporaryDirectory(prefix="aitk-frozen-") as folder:
         cached = None in functions and scheme not in CALIBRATED
         names = _save_frozen(model, folder, functions, cached=cached)
