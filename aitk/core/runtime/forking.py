@@ -14,6 +14,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import traceback
 from collections.abc import Callable
@@ -148,6 +149,7 @@ def _do(work: Callable[[Path], None], folder: Path) -> None:
     try:
         if not debugging():
             os.dup2(os.open(folder / ERRORS, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), 2)
+        tempfile.tempdir = str(folder)  # the server's may be gone, and this one's ends with the job
         work(folder)
         code = 0
     except SystemExit as error:

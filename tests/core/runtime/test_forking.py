@@ -8,7 +8,7 @@ import pytest
 from aitk.core.runtime.forking import ForkServer
 
 JOBS = """
-import os, signal, sys
+import os, signal, sys, tempfile
 from pathlib import Path
 from aitk.core.runtime.forking import serve
 
@@ -22,6 +22,7 @@ def work(folder):
         raise ValueError("no such layer")
     if what == "exit":
         sys.exit("does not suit")
+    tempfile.mkstemp(suffix="made")
     (folder / "done.txt").write_text(what)
 
 serve(work)
@@ -63,6 +64,7 @@ def test_jobs_share_a_server_and_none_ends_it(run, tmp_path):
     assert ended["raise"][0].errors.rstrip().endswith("ValueError: no such layer")
     assert ended["exit"][0].errors.rstrip().endswith("does not suit")
     assert (tmp_path / "last" / "done.txt").exists()
+    assert list((tmp_path / "last").glob("*made")), "temporary files are in the job's folder"
 
 
 def test_a_killed_server_is_started_again(run):
