@@ -23,8 +23,8 @@ from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Assets, Task
 from aitk.core.inference.prediction import predict_rows
 from aitk.core.io.files import write_json
+from aitk.core.reporting.explanations_report import explanations_report
 from aitk.core.reporting.importance import global_importance
-from aitk.core.reporting.report import explanations_report
 from aitk.registry import load_task
 from aitk.stages.options import ExplainOptions
 from aitk.stages.training.run_data import data_of

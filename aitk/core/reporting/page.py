@@ -94,6 +94,14 @@ class Page:
         """Small charts side by side, as many as fit."""
         self._add("figures", pictures=list(pictures))
 
+    def pictures(self, pictures: Iterable[Mapping[str, Any]]) -> None:
+        """Pictures of a task: PNG bytes or SVG text, each with a caption."""
+        for picture in pictures:
+            if "svg" in picture:
+                self.figure(Markup(picture["svg"]), caption=picture["caption"])
+            else:
+                self.picture(picture["png"], caption=picture["caption"])
+
     def picture(self, png: bytes, *, caption: str = "") -> None:
         """A PNG image, embedded in the page."""
         self._add("photo", data=base64.b64encode(png).decode("ascii"), caption=caption)

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 
 from aitk.core.reporting.card import model_card
 from aitk.core.reporting.charts import column_chart, line_chart, number, ticks
+from aitk.core.reporting.explanations_report import explanations_report
 from aitk.core.reporting.page import Page, cell
-from aitk.core.reporting.report import explanations_report, prepare_report, run_report
+from aitk.core.reporting.report import prepare_report, run_report
 
 HOSTILE = "<script>alert('x')</script> & \"quoted\" 很好"
 
