@@ -126,7 +126,7 @@ def prepare(
         if refusals := accepted.note():
             reporter.note(refusals)
         if getattr(reading, "redact", None):
-            rows_redacted = accepted.redacted.pop("rows")
+            rows_redacted = accepted.redacted.pop("rows", 0)
             findings.append(_redaction_finding(accepted.redacted, rows_redacted))
             summary["redacted"] = {**accepted.redacted, "rows": rows_redacted}
         rows = {split: counts[split] for split in SPLITS if counts[split]}

@@ -57,8 +57,9 @@ class Accepted:
                     self._refuse(item)
                     continue
                 self.named[item.split] += 1
-                self.redacted.update(item.redacted)
-                self.redacted["rows"] += bool(item.redacted)
+                if item.redacted:
+                    self.redacted.update(item.redacted)
+                    self.redacted["rows"] += 1
                 yield item
         if not self.named:
             reason = f"all {self.refused} rows were refused; the first one: "

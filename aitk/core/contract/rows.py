@@ -36,9 +36,10 @@ class Row:
     def __post_init__(self) -> None:
         if not self.file.isascii():
             object.__setattr__(self, "file", printable(self.file))
-        for name, values in (("fields", self.fields), ("record", self.record)):
-            if (changed := _printable_values(values)) is not values:
-                object.__setattr__(self, name, changed)
+        if (fields := _printable_values(self.fields)) is not self.fields:
+            object.__setattr__(self, "fields", fields)
+        if self.record and (record := _printable_values(self.record)) is not self.record:
+            object.__setattr__(self, "record", record)
 
 
 @dataclass(frozen=True, slots=True)
