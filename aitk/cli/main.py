@@ -64,7 +64,9 @@ def build(arguments: Sequence[str]) -> typer.Typer:
     named = [word for word in words if not word.startswith("-")][:2]
     for domain, summary in DOMAINS.items():
         group = _group(f"{summary[0].upper()}{summary[1:]}.")
-        commands = COMMANDS.get(domain, {}) | {stage: _own(stage) for stage in STAGES}
+        # The modules of a domain's own commands are imported where they may be shown.
+        own = COMMANDS.get(domain, {}) if named[:1] in ([], [domain]) else {}
+        commands = own | {stage: _own(stage) for stage in STAGES}
         for name, path in commands.items():
             called = named == [domain, name]
             _add(group, name, path, domain=domain, arguments=arguments if called else None)
