@@ -51,11 +51,9 @@ def pad_tokens(
     """
     lengths = np.fromiter(map(len, tokens), np.int32, len(tokens))
     length = pad_to or int(lengths.max())
-    token_ids = np.zeros((len(tokens), length), np.int32)
-    for row, ids in zip(token_ids, tokens, strict=True):
-        kept = ids[:length]
-        row[: len(kept)] = kept
     mask = np.arange(length, dtype=np.int32) < lengths[:, None]
+    token_ids = np.zeros(mask.shape, np.int32)
+    token_ids[mask] = np.concatenate([ids[:length] for ids in tokens])
     return {"token_ids": token_ids, "padding_mask": mask.astype(np.int32)}
 
 

@@ -40,7 +40,8 @@ def open_bag(path: Path) -> Callable[[Mapping[str, np.ndarray]], np.ndarray] | N
         ids = np.ascontiguousarray(inputs["token_ids"], np.int32)
         if ids.size and ids.min() < 0:
             raise IndexError("a token has a negative number")
-        weights = rarity[ids] * inputs["padding_mask"].astype(np.float32)
+        weights = rarity[ids]
+        np.multiply(weights, inputs["padding_mask"], out=weights, casting="unsafe")
         # The mean square of the weights becomes 1, and the root of their number divides the sum.
         norm = np.sqrt(np.maximum(np.square(weights).sum(axis=1, keepdims=True), 1))
         sums = sparse_rows(ids, weights, len(embeddings)) @ embeddings
