@@ -1,293 +1,130 @@
-"""Steps a second of one model by one engine, on inputs that lie on the card; see bench/gpu.sh.
+"""Steps a second of one model by one engine; see bench/gpu.sh, which calls this.
 
-    KERAS_BACKEND=jax   python bench/gpu.py minilm jax train
-    KERAS_BACKEND=torch python bench/gpu.py minilm torch predict
-                        python bench/gpu.py minilm plain train      the same model in plain torch
-                        python bench/gpu.py table FOLDER            what was measured, as a table
+    KERAS_BACKEND=jax   python bench/gpu.py measure minilm jax train
+    KERAS_BACKEND=torch python bench/gpu.py measure minilm torch predict
+                        python bench/gpu.py measure minilm plain train     the same in plain torch
+                        python bench/gpu.py table FOLDER                   what was measured
 
-The Keras models are those of Keras Hub that aitk's tasks build on, with the sizes below; plain
-torch takes the architecture of `transformers` of the same sizes, or the module below. Both print
-their parameters: a ratio means something where these are alike. bfloat16: `mixed_bfloat16`,
-torch autocast. AdamW, gradients as they are. Missing: yolo and conformer, aitk's own models.
+The Keras models are those that aitk's tasks build (`gpu_keras.py`); the same layers in plain torch
+are in `gpu_torch.py`. Both print their parameters, which agree. bfloat16: `mixed_bfloat16`, torch
+autocast; AdamW. The loss is cross-entropy, of `yolo` the squared error of its raw rows: assigning
+boxes to rows, CTC and sampling are no part of the measurement. No dropout.
 """
 
 from __future__ import annotations
 
+import argparse
 import json
-import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-WARM_UP, STEPS = 10, 100
 #: Rows a batch and the sizes that both engines build.
 SIZES: dict[str, dict[str, int]] = {
     "minilm": {"rows": 128, "length": 128, "vocabulary": 30522, "hidden": 384, "layers": 6},
-    "whisper": {"rows": 16, "frames": 3000, "length": 128, "vocabulary": 51864, "hidden": 384},
-    "resnet": {"rows": 128, "side": 224, "classes": 1000},
+    "whisper": {"rows": 16, "length": 128, "vocabulary": 51864, "hidden": 384, "layers": 4},
+    "resnet": {"rows": 256, "side": 224, "filters": 64, "blocks": 3, "classes": 1000},
     "vit": {"rows": 128, "side": 224, "patch": 16, "hidden": 384, "layers": 12, "classes": 1000},
-    "sasrec": {"rows": 256, "length": 200, "items": 100_000, "hidden": 128, "layers": 2},
-    "gpt": {"rows": 32, "length": 512, "vocabulary": 50257, "hidden": 768, "layers": 12},
+    "yolo": {"rows": 32, "side": 512, "filters": 32, "blocks": 2, "width": 128, "classes": 80},
+    "conformer": {"rows": 32, "frames": 1600, "hidden": 256, "layers": 16, "units": 1024},
+    "sasrec": {"rows": 128, "length": 200, "items": 10_000, "hidden": 128, "layers": 2},
+    "gpt": {"rows": 16, "length": 512, "vocabulary": 50257, "hidden": 768, "layers": 12},
 }
+#: What `--tiny` takes less of: it checks that everything runs.
+TINY = {
+    "rows": 2, "length": 16, "vocabulary": 100, "hidden": 24, "layers": 2, "side": 64,
+    "filters": 8, "blocks": 1, "classes": 5, "width": 16, "frames": 64, "units": 20, "items": 50,
+}  # fmt: skip
+HEADS = {"minilm": 12, "whisper": 6, "vit": 6, "conformer": 4, "sasrec": 2, "gpt": 12}
+#: Whisper reads half a minute.
+FRAMES, FILTERS = 3000, 80
+#: Columns of a raw row of `yolo` before those of the classes: four distributions.
+BOX_COLUMNS = 4 * 16
 
 
-def main(name: str, engine: str, mode: str) -> dict[str, Any]:
+def size_of(name: str, *, tiny: bool) -> dict[str, int]:
+    """The sizes of a model, with its attention heads."""
+    size = dict(SIZES[name])
+    if tiny:
+        size |= {key: TINY[key] for key in size if key in TINY}
+    return size | ({"heads": HEADS[name]} if name in HEADS else {})
+
+
+def made(name: str, size: dict[str, int]) -> tuple[dict[str, np.ndarray], np.ndarray]:
+    """Inputs and targets of one batch. Images are channels last."""
+    draw, rows = np.random.default_rng(0), size["rows"]
+
+    def numbers(most: int, *shape: int) -> np.ndarray:
+        return draw.integers(1, most, (rows, *shape)).astype(np.int32)
+
+    if name in ("minilm", "gpt"):
+        ids = numbers(size["vocabulary"], size["length"])
+        return {"token_ids": ids}, numbers(2) - 1 if name == "minilm" else ids
+    if name == "sasrec":
+        ids = numbers(size["items"], size["length"])
+        return {"history": ids}, ids - 1
+    if name == "whisper":
+        features = draw.normal(size=(rows, FRAMES, FILTERS)).astype(np.float32)
+        ids = numbers(size["vocabulary"], size["length"])
+        return {"features": features, "token_ids": ids}, ids
+    if name == "conformer":
+        features = draw.normal(size=(rows, size["frames"], FILTERS)).astype(np.float32)
+        return {"features": features}, numbers(size["units"], -(-size["frames"] // 4))
+    side = size["side"]
+    images = draw.integers(0, 256, (rows, side, side, 3)).astype(np.uint8)
+    if name == "yolo":
+        places = sum((side // stride) ** 2 for stride in (8, 16, 32))
+        shape = (rows, places, BOX_COLUMNS + size["classes"])
+        return {"image": images}, draw.normal(size=shape).astype(np.float32)
+    return {"image": images}, numbers(size["classes"])
+
+
+def measure(name: str, engine: str, mode: str, *, device: str, tiny: bool) -> dict[str, Any]:
     """Measure one model."""
-    step, parameters = (plain if engine == "plain" else keras_step)(name, mode)
-    for _ in range(WARM_UP):
+    size = size_of(name, tiny=tiny)
+    inputs, targets = made(name, size)
+    if engine == "plain":
+        from gpu_torch import step_of
+
+        step, parameters = step_of(name, size, inputs, targets, mode=mode, device=device)
+    else:
+        from gpu_keras import step_of as keras_step_of
+
+        step, parameters = keras_step_of(name, size, inputs, targets, mode=mode)
+    warm_up, steps = (1, 2) if tiny else (10, 100)
+    for _ in range(warm_up):
         step()
     started = time.perf_counter()
-    for _ in range(STEPS):
+    for _ in range(steps):
         last = step()
-    float(np.asarray(last))  # waits for the card
+    assert np.isfinite(float(last)), "the last step is not finite"  # waits for the card
     seconds = time.perf_counter() - started
     return {
         "model": name,
         "engine": engine,
         "mode": mode,
-        "parameters": int(parameters),
-        "steps_per_s": round(STEPS / seconds, 3),
-        "rows_per_s": round(STEPS * SIZES[name]["rows"] / seconds, 1),
+        "device": device,
+        "parameters": parameters,
+        "steps_per_s": round(steps / seconds, 3),
+        "rows_per_s": round(steps * size["rows"] / seconds, 1),
     }
-
-
-# Plain torch --------------------------------------------------------------
-
-
-def plain(name: str, mode: str) -> tuple[Callable[[], Any], int]:
-    """A step of the model in plain torch, which returns a number on the host."""
-    import torch
-    from torch import nn
-
-    torch.manual_seed(0)
-    torch.set_float32_matmul_precision("high")
-    card = torch.device("cuda")
-    inputs, targets = made(name)
-    given = {key: torch.as_tensor(value, device=card) for key, value in inputs.items()}
-    if "pixel_values" in given:
-        given["pixel_values"] = given["pixel_values"].permute(0, 3, 1, 2)
-    due = torch.as_tensor(targets, device=card).long()
-    model = torch_model(name).to(card)
-    compiled = torch.compile(model)
-    optimizer = torch.optim.AdamW(model.parameters(), lr=1e-4, fused=True)
-    loss_of = nn.CrossEntropyLoss()
-
-    def outputs() -> Any:
-        found = compiled(**given)
-        return getattr(found, "logits", found)
-
-    def train() -> Any:
-        optimizer.zero_grad(set_to_none=True)
-        with torch.autocast("cuda", dtype=torch.bfloat16):
-            found = outputs()
-            loss = loss_of(found.flatten(0, -2).float(), due.flatten())
-        loss.backward()
-        optimizer.step()
-        return loss.detach().cpu()
-
-    @torch.inference_mode()
-    def predict() -> Any:
-        with torch.autocast("cuda", dtype=torch.bfloat16):
-            return outputs().float().sum().cpu()
-
-    model.train(mode == "train")
-    return (train if mode == "train" else predict), sum(each.numel() for each in model.parameters())
-
-
-def torch_model(name: str) -> Any:
-    """The architecture in torch; ``forward`` takes the names of ``made``."""
-    import transformers as hf
-    from torch import nn
-
-    size = SIZES[name]
-    hidden, layers = size.get("hidden", 0), size.get("layers", 0)
-    if name == "minilm":
-        return hf.BertForSequenceClassification(
-            hf.BertConfig(
-                vocab_size=size["vocabulary"], hidden_size=hidden, num_hidden_layers=layers,
-                num_attention_heads=12, intermediate_size=4 * hidden, num_labels=2,
-                hidden_dropout_prob=0, attention_probs_dropout_prob=0,
-            )
-        )  # fmt: skip
-    if name == "whisper":  # tiny
-        return hf.WhisperForConditionalGeneration(
-            hf.WhisperConfig(
-                d_model=hidden, encoder_layers=4, decoder_layers=4, encoder_attention_heads=6,
-                decoder_attention_heads=6, encoder_ffn_dim=4 * hidden, decoder_ffn_dim=4 * hidden,
-                vocab_size=size["vocabulary"],
-            )
-        )  # fmt: skip
-    if name == "resnet":
-        return hf.ResNetForImageClassification(hf.ResNetConfig(num_labels=size["classes"]))
-    if name == "vit":
-        return hf.ViTForImageClassification(
-            hf.ViTConfig(
-                hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=6,
-                intermediate_size=4 * hidden, image_size=size["side"], patch_size=size["patch"],
-                num_labels=size["classes"],
-            )
-        )  # fmt: skip
-    if name == "gpt":
-        return hf.GPT2LMHeadModel(
-            hf.GPT2Config(
-                vocab_size=size["vocabulary"], n_embd=hidden, n_layer=layers, n_head=12,
-                resid_pdrop=0, embd_pdrop=0, attn_pdrop=0,
-            )
-        )  # fmt: skip
-
-    class Recommender(nn.Module):
-        """SASRec (Kang and McAuley 2018), with a softmax over all items."""
-
-        def __init__(self) -> None:
-            super().__init__()
-            self.items = nn.Embedding(size["items"], hidden)
-            self.places = nn.Embedding(size["length"], hidden)
-            block = nn.TransformerEncoderLayer(
-                hidden, 2, 4 * hidden, dropout=0, batch_first=True, norm_first=True
-            )
-            self.blocks = nn.TransformerEncoder(block, layers, enable_nested_tensor=False)
-
-        def forward(self, token_ids: Any) -> Any:
-            mask = nn.Transformer.generate_square_subsequent_mask(
-                size["length"], device=token_ids.device
-            )
-            found = self.blocks(
-                self.items(token_ids) + self.places.weight, mask=mask, is_causal=True
-            )
-            return found @ self.items.weight.T
-
-    return Recommender()
-
-
-# Keras --------------------------------------------------------------------
-
-
-def keras_step(name: str, mode: str) -> tuple[Callable[[], Any], int]:
-    """A step of aitk's model by the backend that KERAS_BACKEND names."""
-    import keras
-
-    keras.utils.set_random_seed(0)
-    keras.config.set_dtype_policy("mixed_bfloat16")
-    inputs, targets = made(name)
-    model = keras_model(name)
-    model.compile(
-        optimizer=keras.optimizers.AdamW(1e-4),
-        loss=keras.losses.SparseCategoricalCrossentropy(from_logits=True),
-        jit_compile=True,
-    )
-    if mode == "train":
-        return (lambda: model.train_on_batch(inputs, targets)), model.count_params()
-    return (lambda: float(np.asarray(model.predict_on_batch(inputs)).flat[0])), model.count_params()
-
-
-def keras_model(name: str) -> Any:
-    """The architecture in Keras: of Keras Hub where the tasks take it from there."""
-    import keras
-    import keras_hub
-    from keras import ops
-
-    size = SIZES[name]
-    hidden, layers = size.get("hidden", 0), size.get("layers", 0)
-    if name == "minilm":
-        ids = keras.Input((size["length"],), dtype="int32", name="input_ids")
-        backbone = keras_hub.models.BertBackbone(
-            size["vocabulary"], layers, 12, hidden, 4 * hidden, dropout=0, max_sequence_length=512
-        )
-        found = backbone(
-            {
-                "token_ids": ids,
-                "segment_ids": ops.zeros_like(ids),
-                "padding_mask": ops.ones_like(ids),
-            }
-        )["pooled_output"]
-        return keras.Model({"input_ids": ids}, keras.layers.Dense(2, dtype="float32")(found))
-    if name == "resnet":
-        images = keras.Input((size["side"], size["side"], 3), name="pixel_values")
-        backbone = keras_hub.models.ResNetBackbone(
-            [64], [7], [64, 128, 256, 512], [3, 4, 6, 3], [1, 2, 2, 2], "bottleneck_block",
-            image_shape=(size["side"], size["side"], 3),
-        )  # fmt: skip
-        found = keras.layers.GlobalAveragePooling2D()(backbone(images))
-        head = keras.layers.Dense(size["classes"], dtype="float32")
-        return keras.Model({"pixel_values": images}, head(found))
-    if name == "vit":
-        images = keras.Input((size["side"], size["side"], 3), name="pixel_values")
-        backbone = keras_hub.models.ViTBackbone(
-            (size["side"], size["side"], 3), (size["patch"], size["patch"]), layers, 6, hidden,
-            4 * hidden,
-        )  # fmt: skip
-        head = keras.layers.Dense(size["classes"], dtype="float32")
-        return keras.Model({"pixel_values": images}, head(backbone(images)[:, 0]))
-    if name == "gpt":
-        ids = keras.Input((size["length"],), dtype="int32", name="input_ids")
-        backbone = keras_hub.models.GPT2Backbone(
-            size["vocabulary"], layers, 12, hidden, 4 * hidden, dropout=0, max_sequence_length=1024
-        )
-        found = backbone({"token_ids": ids, "padding_mask": ops.ones_like(ids)})
-        logits = backbone.token_embedding(found, reverse=True)
-        return keras.Model({"input_ids": ids}, ops.cast(logits, "float32"))
-    if name == "whisper":
-        features = keras.Input((80, size["frames"]), name="input_features")
-        ids = keras.Input((size["length"],), dtype="int32", name="decoder_input_ids")
-        backbone = keras_hub.models.WhisperBackbone(
-            size["vocabulary"], 4, 6, hidden, 4 * hidden, dropout=0
-        )
-        found = backbone(
-            {
-                "encoder_features": ops.transpose(features, (0, 2, 1)),
-                "decoder_token_ids": ids,
-                "decoder_padding_mask": ops.ones_like(ids),
-            }
-        )["decoder_sequence_output"]
-        logits = backbone.decoder_embeddings.token_embedding(found, reverse=True)
-        given = {"input_features": features, "decoder_input_ids": ids}
-        return keras.Model(given, ops.cast(logits, "float32"))
-    ids = keras.Input((size["length"],), dtype="int32", name="token_ids")
-    embedding = keras_hub.layers.TokenAndPositionEmbedding(
-        size["items"], size["length"], hidden, tie_weights=True
-    )
-    found = embedding(ids)
-    for _ in range(layers):
-        found = keras_hub.layers.TransformerDecoder(4 * hidden, 2, normalize_first=True)(found)
-    logits = embedding.token_embedding(found, reverse=True)
-    return keras.Model({"token_ids": ids}, ops.cast(logits, "float32"))
-
-
-def made(name: str) -> tuple[dict[str, np.ndarray], np.ndarray]:
-    """Inputs and targets of one batch."""
-    size, draw = SIZES[name], np.random.default_rng(0)
-    rows = size["rows"]
-    if name in ("minilm", "gpt", "sasrec"):
-        many = size.get("vocabulary") or size["items"]
-        ids = draw.integers(1, many, (rows, size["length"])).astype(np.int32)
-        key = "token_ids" if name == "sasrec" else "input_ids"
-        return {key: ids}, (draw.integers(0, 2, rows) if name == "minilm" else ids)
-    if name in ("resnet", "vit"):
-        shape = (rows, size["side"], size["side"], 3)
-        return {"pixel_values": draw.normal(size=shape).astype(np.float32)}, draw.integers(
-            0, size["classes"], rows
-        )
-    features = draw.normal(size=(rows, 80, size["frames"])).astype(np.float32)
-    ids = draw.integers(1, size["vocabulary"], (rows, size["length"])).astype(np.int32)
-    return {"input_features": features, "decoder_input_ids": ids}, ids
 
 
 def table(folder: Path) -> None:
     """Print ratios of steps a second to plain torch, and how busy the card was."""
     found = {
         tuple(path.stem.split("-")): json.loads(path.read_text())
-        for path in sorted(folder.glob("*.json"))
-        if path.stat().st_size
+        for path in sorted(folder.glob("*-*-*.json"))
     }
     print("| model | mode | engine | parameters | steps/s | to plain torch | card busy, % |")
-    print("|---|---|---|---|---|---|---|")
+    print("|---" * 7 + "|")
     for (name, engine, mode), row in found.items():
         base = found.get((name, "plain", mode))
         ratio = f"{row['steps_per_s'] / base['steps_per_s']:.2f}" if base else "-"
-        lines = (folder / f"{name}-{engine}-{mode}.busy").read_text().splitlines()
+        watched = folder / f"{name}-{engine}-{mode}.busy"
+        lines = watched.read_text().splitlines() if watched.exists() else []
         busy = [float(line.split(",")[0]) for line in lines if line.strip()]
         mean = f"{np.mean(busy[len(busy) // 2 :]):.0f}" if busy else "-"
         print(
@@ -296,8 +133,23 @@ def table(folder: Path) -> None:
         )
 
 
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    commands = parser.add_subparsers(dest="command", required=True)
+    measured = commands.add_parser("measure")
+    measured.add_argument("model", choices=SIZES)
+    measured.add_argument("engine", choices=("jax", "torch", "tensorflow", "plain"))
+    measured.add_argument("mode", choices=("train", "predict"))
+    measured.add_argument("--device", default="cuda", choices=("cuda", "cpu"))
+    measured.add_argument("--tiny", action="store_true")
+    commands.add_parser("table").add_argument("folder", type=Path)
+    given = parser.parse_args()
+    if given.command == "table":
+        table(given.folder)
+        return
+    found = measure(given.model, given.engine, given.mode, device=given.device, tiny=given.tiny)
+    print(json.dumps(found))
+
+
 if __name__ == "__main__":
-    if sys.argv[1] == "table":
-        table(Path(sys.argv[2]))
-    else:
-        print(json.dumps(main(*sys.argv[1:4])))
+    main()
