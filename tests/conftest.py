@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import importlib.util
 import os
 import random
@@ -19,21 +20,33 @@ from hypothesis import settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from aitk.core.metrics import latency
 from aitk.core.runtime.environment import usable_cpus
-from aitk.core.runtime.speed import prefer_onednn
+from aitk.core.runtime.speed import tune_process
 from aitk.registry import TASKS
 
 # The same examples at each run, and no race against the clock of a busy machine.
 settings.register_profile("steady", deadline=None, derandomize=True)
 settings.load_profile("steady")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-prefer_onednn()
+tune_process()
+# What ``compress`` tells of speed is not looked at here, and takes seconds.
+latency.MEASUREMENTS = 5
 # A shell starts what it puts in the background deaf to Ctrl-C, and aitk would stay so.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 #: A worker starts TensorFlow for itself, in 1 to 2 GB.
 MOST_WORKERS = 4
 
+#: The files that take longest.
+LONGEST = (
+    "test_battery.py",
+    "test_plugin.py",
+    "test_compress.py",
+    "test_export.py",
+    "test_hostile.py",
+    "test_bundle.py",
+)
 
 #: What ``--fast`` keeps out: importing any of them takes longer than most tests.
 HEAVY = {"tensorflow", "keras", "keras_hub"}
@@ -77,7 +90,15 @@ class FilesAndChains(LoadScopeScheduling):
         return path + next((name for name in TASKS if first.startswith(name)), "")
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with the longest, so that the workers end together."""
+    places = {name: place for place, name in enumerate(LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> FilesAndChains:
+    config.option.loadscopereorder = False  # not by the number of tests, which are of all lengths
     return FilesAndChains(config, log)
 
 
@@ -93,6 +114,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("the extra onnx is not installed")
     if item.get_closest_marker("cluster") and not importlib.util.find_spec("ray"):
         pytest.skip("the extra cluster is not installed")
+    if "tensorflow" in sys.modules and not gc.get_freeze_count():
+        gc.freeze()  # half a million objects, which no search for garbage looks through again
     random.seed(0)
     np.random.seed(0)
 

@@ -1,10 +1,8 @@
 """``finetune`` as a process: killed in mid-epoch and resumed, with bit-identical results."""
 
 import hashlib
-import os
+import json
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pytest
@@ -12,40 +10,55 @@ import pytest
 from aitk.core.artifacts.keras_file import load_keras
 from aitk.core.artifacts.run import load_run
 from aitk.core.contract.errors import ArtifactError, UsageError
+from aitk.core.runtime.forking import ForkServer
 
-TRAIN = """
-import os, signal, sys
+JOBS = """
+import json, os, signal
 from pathlib import Path
+import keras, tensorflow
 from aitk.core.contract.options import resolve
 from aitk.core.contract.progress import Silent
+from aitk.core.runtime.forking import serve
 from aitk.stages.finetune import finetune
 from aitk.stages.options import TrainingOptions
 
-data, out, how = sys.argv[1:]
+def train(folder):
+    data, out, how = json.loads((folder / "job.json").read_text())
 
-class Killing(Silent):
-    def update(self, what, done, total, detail=""):
-        if how == "kill" and what.startswith("epoch 2") and done == total // 2:
-            os.kill(os.getpid(), signal.SIGKILL)
+    class Killing(Silent):
+        def update(self, what, done, total, detail=""):
+            if how == "kill" and what.startswith("epoch 2") and done == total // 2:
+                os.kill(os.getpid(), signal.SIGKILL)
 
-finetune(
-    Path(data),
-    Path(out),
-    domain="nlp",
-    options=resolve(
-        TrainingOptions, {"model": "cnn", "epochs": 3, "batch_size": 8, "save_minutes": 0.0005}
-    ),
-    settings={"hidden": 8, "filters": 8, "vocabulary_size": 400},
-    resume=how == "resume",
-    reporter=Killing(),
-)
+    finetune(
+        Path(data),
+        Path(out),
+        domain="nlp",
+        options=resolve(
+            TrainingOptions, {"model": "cnn", "epochs": 3, "batch_size": 8, "save_minutes": 0.0005}
+        ),
+        settings={"hidden": 8, "filters": 8, "vocabulary_size": 400},
+        resume=how == "resume",
+        reporter=Killing(),
+    )
+
+serve(train)
 """
 
 
-def run_training(data, out, how):
-    command = [sys.executable, "-c", TRAIN, str(data), str(out), how]
-    environment = os.environ | {"TF_CPP_MIN_LOG_LEVEL": "3"}
-    return subprocess.run(command, env=environment, capture_output=True, text=True).returncode
+@pytest.fixture
+def run_training(tmp_path, monkeypatch):
+    """Train in a process of its own, forked from one that has imported TensorFlow."""
+    (tmp_path / "training_jobs.py").write_text(JOBS)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    server = ForkServer("training_jobs")
+
+    def run(data, out, how):
+        (tmp_path / "job.json").write_text(json.dumps([str(data), str(out), how]))
+        return server.run(tmp_path).code
+
+    yield run
+    server.stop()
 
 
 def weights_hash(run):
@@ -56,7 +69,7 @@ def weights_hash(run):
 
 
 @pytest.mark.slow
-def test_killed_and_resumed_is_as_if_never_killed(good_or_bad, tmp_path):
+def test_killed_and_resumed_is_as_if_never_killed(good_or_bad, tmp_path, run_training):
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     assert run_training(good_or_bad, whole, "through") == 0
     assert run_training(good_or_bad, cut, "kill") == -signal.SIGKILL
