@@ -39,10 +39,12 @@ class Rank:
     Attributes:
         index: from 0. Rank 0 alone writes.
         total: how many there are.
+        first_address: host and port of rank 0.
     """
 
     index: int
     total: int
+    first_address: str
 
     @property
     def leads(self) -> bool:
@@ -61,14 +63,15 @@ def current_rank() -> Rank | None:
         return None
     try:
         config = json.loads(text)
-        total = len(config["cluster"]["worker"])
+        addresses = config["cluster"]["worker"]
+        total, first = len(addresses), str(addresses[0])
         index = int(config["task"]["index"])
         kind = config["task"]["type"]
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, IndexError) as error:
         raise UsageError("describes no workers", where=PLACE, hint="Unset it") from error
     if kind != "worker" or not 0 <= index < total:
         raise UsageError(f"names {kind} {index} of {total} workers", where=PLACE)
-    return Rank(index, total) if total > 1 else None
+    return Rank(index, total, first) if total > 1 else None
 
 
 def gang(

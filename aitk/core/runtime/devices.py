@@ -27,6 +27,8 @@ def set_up_training(*, seed: int, precision: str, devices: int | None) -> Any:
     """
     import keras
 
+    if keras.backend.backend() == "jax":
+        _join_ranks()
     keras.utils.set_random_seed(seed)
     if keras.backend.backend() != "tensorflow":
         if devices not in (None, 1):
@@ -56,6 +58,18 @@ def set_up_training(*, seed: int, precision: str, devices: int | None) -> Any:
     if used > 1:
         return tf.distribute.MirroredStrategy([f"GPU:{index}" for index in range(used)]).scope()
     return contextlib.nullcontext()
+
+
+def _join_ranks() -> None:
+    """Connect this process with the other ranks, if there are any, before JAX has computed."""
+    import jax
+
+    rank = current_rank()
+    if rank is None or jax.distributed.is_initialized():
+        return
+    # XLA's own collectives on CPUs are those of one process.
+    jax.config.update("jax_cpu_collectives_implementation", "gloo")
+    jax.distributed.initialize(rank.first_address, rank.total, rank.index)
 
 
 def _computes_bfloat16(gpu: Any) -> bool:

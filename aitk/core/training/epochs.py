@@ -36,6 +36,7 @@ from aitk.core.training.history import (
     Progress,
     point_scores,
 )
+from aitk.core.training.jax_ranks import jax_ranks_of
 from aitk.core.training.optimization.anchor import Anchor
 from aitk.core.training.optimization.averages import schedule_free_average, use_moving_average
 from aitk.core.training.optimization.optimizers import SCHEDULE_FREE, compile_model
@@ -84,7 +85,8 @@ class Epochs:
         self.steps_per_epoch = math.ceil(size / self.options.batch_size)
         written = self.events_folder if self.privacy is None else None
         self.events = Events(written) if written else None
-        self.replicas = replicas_of(self.model, self._wishes)
+        several = replicas_of(self.model, self._wishes)
+        self.replicas = several or jax_ranks_of(self.model, self._wishes)
         if self.privacy is not None and self.replicas is not None:
             raise UsageError("trains in one process", where="--private")
 

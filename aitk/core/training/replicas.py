@@ -116,19 +116,15 @@ class Replicas:
         """The rows of each replica, and the weight of its mean in the mean over all rows."""
         import tensorflow as tf
 
-        def bounds(context: Any) -> tuple[int, int]:
-            at = int(context.replica_id_in_sync_group)
-            return at * rows // self.count, (at + 1) * rows // self.count
+        def share(context: Any) -> tuple[int, int, float]:
+            return share_of(int(context.replica_id_in_sync_group), self.count, rows)
 
         def part(context: Any) -> Any:
-            start, stop = bounds(context)
-            start = min(start, rows - 1)  # a replica without rows computes one that counts nothing
-            stop = max(stop, start + 1)
+            start, stop, _ = share(context)
             return tf.nest.map_structure(lambda array: array[start:stop], batch)
 
         def weight(context: Any) -> Any:
-            start, stop = bounds(context)
-            return tf.constant((stop - start) * self.count / rows, tf.float32)
+            return tf.constant(share(context)[2] * self.count, tf.float32)
 
         distribute = self._strategy.experimental_distribute_values_from_function
         return distribute(part), distribute(weight)
@@ -170,6 +166,14 @@ class Replicas:
 
         compiled: Callable[..., Any] = step
         return compiled
+
+
+def share_of(index: int, count: int, rows: int) -> tuple[int, int, float]:
+    """The rows of a replica, from one number to another (exclusive), and their share of all."""
+    start, stop = index * rows // count, (index + 1) * rows // count
+    weight = (stop - start) / rows
+    start = min(start, rows - 1)  # a replica without rows computes one that counts nothing
+    return start, max(stop, start + 1), weight
 
 
 def replicas_of(model: keras.Model, wishes: Callable[[], Wishes]) -> Replicas | None:

@@ -50,8 +50,8 @@ def train_with_ranks(
         engine: address of a Ray cluster; None for processes of this machine.
         own: of the stage alone (``objective``).
     """
-    if os.environ.get("KERAS_BACKEND", "tensorflow") != "tensorflow":
-        raise UsageError("ranks need the TensorFlow backend", where="--ranks")
+    if os.environ.get("KERAS_BACKEND", "tensorflow") == "torch":
+        raise UsageError("ranks need the TensorFlow or JAX backend", where="--ranks")
     if options.accumulate > 1:
         raise UsageError(
             "Keras cannot accumulate gradients over ranks",

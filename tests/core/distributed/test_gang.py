@@ -95,7 +95,7 @@ def test_a_process_is_no_rank_unless_it_is_told_so(monkeypatch):
     assert current_rank() is None
     place = {"cluster": {"worker": ["a:1", "b:2"]}, "task": {"type": "worker", "index": 1}}
     monkeypatch.setenv("TF_CONFIG", json.dumps(place))
-    assert current_rank() == Rank(1, 2) and not current_rank().leads
+    assert current_rank() == Rank(1, 2, "a:1") and not current_rank().leads
     place["cluster"]["worker"] = ["a:1"]
     place["task"]["index"] = 0
     monkeypatch.setenv("TF_CONFIG", json.dumps(place))
