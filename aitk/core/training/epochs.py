@@ -339,7 +339,10 @@ class Epochs:
             measured = measure_rows(
                 self.validation, self.task, self.assets, predict, batch_size=options.batch_size
             )
-            row |= point_scores(self.task, measured, self.assets)
+            scores = point_scores(self.task, measured, self.assets)
+            if taken := row.keys() & scores.keys():
+                raise TypeError(f"{self.task.name} names a metric {', '.join(taken)}")
+            row |= scores
         row["waiting"] = round(self.waiting.share, 4)
         row["seconds"] = round(self.minutes * 60, 2)
         progress.history.append(row)

@@ -96,7 +96,7 @@ def score_batch(batch: Batch, outputs: np.ndarray) -> TokenScores:
 def score_tokens(
     measured: Mapping[str, np.ndarray], *, resamples: int = 0, seed: int = 0
 ) -> Evaluation:
-    """Perplexity, loss (nats per token) and accuracy; each token has the same weight.
+    """Perplexity, log loss (nats per token) and accuracy; each token has the same weight.
 
     Args:
         measured: the output of ``measure_tokens`` for all rows. With the ``characters``, ``bytes``
@@ -113,7 +113,7 @@ def score_tokens(
     mean_loss = _ratio(loss, tokens, resamples, seed)
     metrics = {
         "perplexity": _exponential(mean_loss),
-        "loss": mean_loss,
+        "log_loss": mean_loss,
         "accuracy": _ratio(right, tokens, resamples, seed),
     }
     bits = loss / np.log(2)

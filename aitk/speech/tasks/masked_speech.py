@@ -293,7 +293,7 @@ class MaskedSpeech(AudioTask[MaskedSpeechAssets]):
         return Evaluation(
             metrics={
                 "perplexity": Score(float(np.exp(loss.value)), low, high, loss.interval),
-                "loss": loss,
+                "log_loss": loss,
                 "accuracy": _ratio(measured["right"], steps, resamples, seed),
                 # The perplexity of a model that uses only the code frequencies.
                 "perplexity_of_code_frequencies": Score(used["perplexity"]),

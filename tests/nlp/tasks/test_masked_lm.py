@@ -96,7 +96,7 @@ def test_scores_weigh_tokens_not_rows(learned):
     scored = TASK.score(measured, learned, resamples=200)
     assert scored.metrics["accuracy"].value == pytest.approx(0.75)
     assert scored.metrics["perplexity"].value == pytest.approx(np.e)
-    assert scored.metrics["loss"].low <= 1 <= scored.metrics["loss"].high
+    assert scored.metrics["log_loss"].low <= 1 <= scored.metrics["log_loss"].high
     with pytest.raises(DataError):
         TASK.score({name: values[2:3] for name, values in measured.items()}, learned)
 
