@@ -69,6 +69,7 @@ def main() -> None:
                 for text in said)
             for row in trials
         ]  # fmt: skip
+        assert max(told_once) <= 1, told_once  # no trial was trained to its end by both
         print(
             json.dumps(
                 {

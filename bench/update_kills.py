@@ -4,13 +4,14 @@
 
 On the sample rows of messages. First one update is run to its end, to know how long it takes. Then
 every update is killed at a random moment before that; after each kill `current` must point to a
-whole run that predicts: the old version, or, where the kill came after the rename, the new one. At
-last an update is run to its end.
+whole run that predicts: the old version, or, where the kill came after the rename, the new one. The
+files of the old version must have the same bytes as before. At last an update is run to its end.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import random
 import signal
@@ -57,6 +58,7 @@ def main() -> None:
     draw, moved, left = random.Random(0), 0, 0
     for number in range(told.kills):
         before = (versions / "current").readlink().name
+        digest = digest_of(versions / before)
         process = subprocess.Popen(command(versions), stdout=subprocess.DEVNULL,
                                    stderr=subprocess.DEVNULL)  # fmt: skip
         time.sleep(draw.uniform(0, whole_s))
@@ -65,6 +67,7 @@ def main() -> None:
         after = (versions / "current").readlink().name
         moved += after != before
         left += bool(list(versions.glob("v*.part")))
+        assert digest_of(versions / before) == digest
         found = load_run(versions / "current")
         assert found.model_path.is_file() and (found.folder / "metrics.json").is_file()
         if number % 10 == 0:
@@ -80,6 +83,15 @@ def main() -> None:
         "current": (versions / "current").readlink().name,
     }
     print(json.dumps(result, indent=2))
+
+
+def digest_of(folder: Path) -> str:
+    """Of the names and bytes of all files."""
+    found = hashlib.sha256()
+    for path in sorted(folder.rglob("*")):
+        found.update(str(path.relative_to(folder)).encode())
+        found.update(path.read_bytes() if path.is_file() else b"")
+    return found.hexdigest()
 
 
 if __name__ == "__main__":
