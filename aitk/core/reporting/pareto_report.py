@@ -6,20 +6,29 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from markupsafe import Markup
 
+from aitk.core.compression.pareto import pareto_front
 from aitk.core.reporting.charts import Frame, number, svg
 from aitk.core.reporting.page import Page
 
 
 def pareto_report(
-    points: Sequence[Mapping[str, Any]], path: Path, *, name: str, metric: str, verdict: str
+    points: Sequence[Mapping[str, Any]],
+    path: Path,
+    *,
+    name: str,
+    metric: str,
+    verdict: str,
+    refused: Mapping[str, str],
 ) -> None:
     """Write the page.
 
     Args:
         points: ``MB``, ``drop``, ``ms`` and ``front`` (bool) of each, and what else its line shows.
         verdict: which point to take, in a sentence.
+        refused: why some could not be made.
     """
     page = Page(name, "compressed models compared")
     page.text(verdict)
@@ -33,16 +42,27 @@ def pareto_report(
         caption="the others",
         folded="what another point beats in everything",
     )
+    if refused:
+        page.table(
+            [{"point": point, "reason": reason} for point, reason in refused.items()],
+            caption="not made",
+            folded="what could not be made",
+        )
     page.write(path)
 
 
 def scatter_chart(
     points: Sequence[Mapping[str, Any]], x: str, *, x_label: str, y_label: str
 ) -> Markup:
-    """Draw every point, the front joined by a line, the knee point larger."""
+    """Draw every point, those of the front in another colour, the knee point larger.
+
+    A line joins the points that no other is at least as good as in these two respects: of the whole
+    front some are there for the third.
+    """
     frame = Frame([point[x] for point in points], [point["drop"] for point in points])
     body = [frame.axes(x_label, y_label)]
-    front = sorted((point[x], point["drop"]) for point in points if point["front"])
+    costs = np.array([(point[x], point["drop"]) for point in points])
+    front = sorted(tuple(costs[at]) for at in pareto_front(costs))
     path = " ".join(f"{frame.x(at):.1f},{frame.y(lost):.1f}" for at, lost in front)
     body.append(Markup('<polyline class="line s1" points="{}"/>').format(path))
     for point in points:

@@ -91,6 +91,8 @@ def search(
     """
     old = load_run(run, domain=domain)
     require_float_run(old, "compressed")
+    if options.qat:
+        raise UsageError("trains for one number format", where="--qat", hint="Leave out --search")
     task = open_task(old, load_task)
     data = data_of(task, old)
     rows = data.rows(data.held_out("validation"))
@@ -102,7 +104,11 @@ def search(
         points = [_point(old, {}, base, base, task)]
         for number, changes in enumerate(_proposals(space, trials, seed, points, out), 1):
             reporter.note(f"trial {number}: {_words(changes) or 'no pruning'}")
-            made = _trial(old, out, changes, schemes, options, compress, reporter)
+            try:
+                made = _trial(old, out, changes, schemes, options, compress, reporter)
+            except UsageError as error:  # the network has too few channels or heads for the share
+                reporter.note(f"not made: {error.what}")
+                continue
             for folder, steps in made:
                 small = load_run(folder)
                 measured = measure_run(small, task, rows, resamples=0, reporter=reporter)
@@ -171,7 +177,7 @@ def _proposals(
     }
     every = len(list(itertools.product(*space.values())))
     study.enqueue_trial(dict.fromkeys(space, 0.0))
-    tried: dict[tuple[float, ...], tuple[float, ...]] = {}
+    tried: dict[tuple[float, ...], tuple[float, ...] | None] = {}
     while len(tried) < min(trials, every):
         trial = study.ask(distributions)
         key = tuple(trial.params[name] for name in space)
@@ -179,9 +185,13 @@ def _proposals(
             known = len(points)
             yield {name: trial.params[name] for name in space if trial.params[name]}
             # Of the formats of one network the nearest to the best of everything speaks for it.
-            costs = np.array([point.costs for point in points[known:] or points[:1]])
-            tried[key] = tuple(costs[knee_point(costs)])
-        study.tell(trial, list(tried[key]))
+            costs = np.array([point.costs for point in points[known:]])
+            tried[key] = tuple(costs[knee_point(costs)]) if len(costs) else None
+        found = tried[key]
+        if found is None:
+            study.tell(trial, state=optuna.trial.TrialState.FAIL)
+        else:
+            study.tell(trial, list(found))
 
 
 def _trial(
@@ -203,6 +213,8 @@ def _trial(
         for scheme in schemes:
             steps = {**changes, "quantize": scheme}
             folder = out / "points" / _name(steps)
+            if folder.name in read_json(out / FILE).get("refused", {}):
+                continue
             if not folder.is_dir():
                 if network is None:
                     network = _network(old, Path(place), changes, plain, compress)
@@ -218,9 +230,16 @@ def _trial(
                     compress(network, folder, options=wanted)
                 except ArtifactError as error:
                     reporter.note(f"{scheme}: {error.what}")
+                    _remember(out, folder.name, error.what)
                     continue
             made.append((folder, steps))
     return made
+
+
+def _remember(out: Path, point: str, reason: str) -> None:
+    """That a point cannot be made: it is not tried again."""
+    found = read_json(out / FILE)
+    write_json(out / FILE, found | {"refused": found.get("refused", {}) | {point: reason}})
 
 
 def _network(
@@ -238,6 +257,10 @@ def _network(
         return old.folder
     if not (changes or wanted.prune or wanted.prune_channels):
         wanted = dataclasses.replace(wanted, distill_pruned=False)
+    if not (wanted.distill or wanted.distill_pruned):
+        wanted = dataclasses.replace(
+            wanted, distill_hidden=None, distill_sequences=False, unlabelled=None
+        )
     compress(old.folder, place / "network", options=wanted)
     return place / "network"
 
@@ -295,20 +318,27 @@ def _written(
         if at in reported:
             score = reported[at]
             line |= {f"{split} {task.metric.name}": round(score.value, 4)}
-            line |= {f"{split} low": score.low, f"{split} high": score.high}
+            ends = {"low": score.low, "high": score.high}
+            line |= {f"{split} {end}": value and round(value, 4) for end, value in ends.items()}
         lines.append(line)
     chosen = lines[knee]
+    change = "worse" if chosen["drop"] > 0 else "better"
+    lost = f"{change} by {abs(chosen['drop']):.4f}" if chosen["drop"] else "unchanged"
     verdict = (
         f"knee point: {chosen['point']}, {chosen['smaller']:g} times smaller and"
-        f" {chosen['faster']:g} times faster, {task.metric.name} worse by {chosen['drop']:.4f}"
-        f" on the validation rows"
+        f" {chosen['faster']:g} times faster, {task.metric.name} {lost} on the validation rows"
     )
     write_json(
         out / FILE,
         read_json(out / FILE) | {"points": lines, "knee": chosen["point"], "verdict": verdict},
     )
     pareto_report(
-        lines, out / "report.html", name=out.name, metric=task.metric.name, verdict=verdict
+        lines,
+        out / "report.html",
+        name=out.name,
+        metric=task.metric.name,
+        verdict=verdict,
+        refused=read_json(out / FILE).get("refused", {}),
     )
     folder = points[knee].folder
     return Outcome(

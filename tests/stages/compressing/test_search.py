@@ -5,7 +5,7 @@ import shutil
 
 import pytest
 
-from aitk.core.contract.errors import ArtifactError
+from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.contract.options import resolve
 from aitk.stages.compressing.search import search
 from aitk.stages.options import CompressOptions
@@ -58,6 +58,22 @@ def test_the_front_the_knee_and_what_does_not_suit(find):
     assert "test accuracy" in outcome.table[0]  # scored on other rows than they were chosen on
     assert all(options.split == "validation" for options in made)
     assert (out / "report.html").read_text().count("<svg") == 2
+
+
+def test_a_combination_that_changes_nothing_is_left_out(find, monkeypatch, heard):
+    call, *_ = find
+    monkeypatch.setattr(
+        "aitk.stages.compressing.search._space", lambda run, options: {"prune_heads": (0.0, 0.5)}
+    )
+
+    def refuse(old, place, changes, options, compress):
+        if changes:
+            raise UsageError("a share of 0.5 takes none of 1 heads")
+        return old.folder
+
+    monkeypatch.setattr("aitk.stages.compressing.search._network", refuse)
+    assert call().facts["points"] == 4
+    assert any("takes none of 1 heads" in note for note in heard.notes)
 
 
 def test_repeated_it_makes_nothing_anew_and_another_search_is_refused(find):
