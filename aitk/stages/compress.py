@@ -24,10 +24,9 @@ from aitk.core.compression.export import choose_format, converter
 from aitk.core.compression.multiply_adds import count_multiply_adds
 from aitk.core.compression.schemes import CALIBRATED
 from aitk.core.compression.signatures import read_signature
-from aitk.core.contract.capabilities import DistillsBatches, DistillsRows
 from aitk.core.contract.errors import ArtifactError, UsageError
-from aitk.core.contract.model_spec import ONLY_OUTPUT, ClosedFormModel
-from aitk.core.contract.options import as_dict, unknown_name
+from aitk.core.contract.model_spec import ONLY_OUTPUT
+from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Task
@@ -41,7 +40,9 @@ from aitk.core.metrics.comparison import (
 )
 from aitk.core.metrics.statistics import Drop
 from aitk.registry import load_task
-from aitk.stages.compressing.shrink import TRANSFORMER_PARTS, Candidate, train_smaller, trains
+from aitk.stages.compressing.distilling import check_distillation, check_unlabelled
+from aitk.stages.compressing.shrink import TRANSFORMER_PARTS, train_smaller, trains
+from aitk.stages.compressing.steps import Candidate
 from aitk.stages.compressing.store import store
 from aitk.stages.evaluate import refresh_pages
 from aitk.stages.options import CompressOptions, TrainingOptions
@@ -80,7 +81,7 @@ def compress(
     old = load_run(run, domain=domain)
     require_float_run(old, "compressed")
     task = open_task(old, load_task)
-    format = _check(old, task, options, settings)
+    format = _check(old, task, options, settings, from_=training.from_)
     data = data_of(task, old)
     split = data.held_out(options.split)
     rows = data.rows(split)
@@ -162,22 +163,17 @@ def gzip_size(path: Path) -> int:
     return size
 
 
-def _check(run: Run, task: Task, options: CompressOptions, settings: Mapping[str, Any]) -> str:
+def _check(
+    run: Run,
+    task: Task,
+    options: CompressOptions,
+    settings: Mapping[str, Any],
+    *,
+    from_: str | None,
+) -> str:
     """Check the options before anything heavy starts; the format to write."""
     if options.distill is not None:
-        if not isinstance(task, DistillsRows | DistillsBatches):
-            raise UsageError(
-                f"models of {task.name} cannot be distilled",
-                where="--distill",
-                hint="Train the smaller model on the data itself, or try --quantize int8",
-            )
-        if options.distill not in task.models:
-            raise unknown_name(options.distill, task.models, what="model")
-        if isinstance(task.models[options.distill], ClosedFormModel):
-            raise UsageError(
-                f"{options.distill} is fitted in closed form and cannot be a student",
-                where="--distill",
-            )
+        check_distillation(task, options.distill, sequences=options.distill_sequences)
         check_settings(task, options.distill, settings)
     elif settings:
         raise UsageError(
@@ -185,6 +181,8 @@ def _check(run: Run, task: Task, options: CompressOptions, settings: Mapping[str
             where="compress",
             hint="The settings of the run do not change",
         )
+    elif from_ is not None:
+        raise UsageError("only the model of --distill starts from weights", where="--from")
     format = choose_format(options.format, options.quantize)
     model = options.distill or run.model
     if model not in task.models:
@@ -208,6 +206,19 @@ def _check(run: Run, task: Task, options: CompressOptions, settings: Mapping[str
             where="--prune-pattern",
             hint="Add --prune 0.5",
         )
+    if options.qat and (format != "litert" or options.quantize not in ("int8", "static")):
+        raise UsageError("trains for the int8 of LiteRT", where="--qat", hint="Add --quantize int8")
+    learns = options.distill is not None or options.distill_pruned
+    for name in ("distill_hidden", "distill_sequences", "unlabelled"):
+        if getattr(options, name) and not learns:
+            where = f"--{name.replace('_', '-')}"
+            raise UsageError(
+                "no model learns from the run", where=where, hint="Add --distill MODEL"
+            )
+    if options.unlabelled is not None:
+        check_unlabelled(task)
+    if options.distill_hidden is not None and options.distill_sequences:
+        raise UsageError("texts have no features", where="--distill-hidden")
     parts = [name for name in TRANSFORMER_PARTS if getattr(options, name)]
     if options.distill_pruned and not (parts or options.prune or options.prune_channels):
         raise UsageError("nothing is pruned", where="--distill-pruned")

@@ -243,6 +243,28 @@ class CompressOptions:
         False, "a pruned model that is trained on also learns from the run's outputs"
     )
     distill: str | None = option(None, "train this smaller model on the outputs of the run")
+    qat: int | None = option(
+        None,
+        "epochs of quantisation-aware training for --quantize int8 or static, of networks with"
+        " convolutions",
+        minimum=1,
+    )
+    distill_hidden: float | None = option(
+        None,
+        "also draw the features of the student to those of the run, through a projection, with"
+        " this weight in the loss",
+        minimum=1e-6,
+    )
+    distill_sequences: bool = option(
+        False,
+        "the student learns the texts that the run writes, not its probabilities (always for"
+        " nlp.translate)",
+    )
+    unlabelled: str | None = option(
+        None,
+        "file or folder of more rows for the student, without labels: it learns the outputs of the"
+        " run for them",
+    )
     max_drop: float | None = option(
         None,
         "maximum loss in the main metric (else exit 7); with --quantize int8 by default"

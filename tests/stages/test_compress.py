@@ -7,7 +7,7 @@ import pytest
 
 from aitk.core.artifacts.keras_file import load_keras
 from aitk.core.artifacts.run import Run, load_run
-from aitk.core.contract.errors import ArtifactError, Interrupted, UsageError
+from aitk.core.contract.errors import ArtifactError, DataError, Interrupted, UsageError
 from aitk.core.contract.options import resolve
 from aitk.core.contract.progress import Silent
 from aitk.stages.compress import compress
@@ -193,6 +193,17 @@ def test_channels_are_taken_out_and_the_run_goes_on(picture_run, tmp_path):
     assert load_run(tmp_path / "b").model_bytes() < made.model_bytes() < old.model_bytes()
 
 
+def test_a_network_is_trained_for_int8(picture_run, tmp_path):
+    outcome = small(picture_run, tmp_path / "a", quantize="int8", qat=1)
+    made = load_run(tmp_path / "a")
+    assert (made.format, outcome.facts["scheme"]) == ("litert", "static")
+    _, trained, after = outcome.table
+    assert trained["run"] == "trained for int8"
+    assert after["accuracy"] == trained["accuracy"] and after["MB"] < trained["MB"]
+    with pytest.raises(UsageError, match="Add --quantize int8"):
+        small(picture_run, tmp_path / "b", qat=1)
+
+
 def test_channels_of_a_model_without_convolutions_are_not_taken_out(run, tmp_path):
     with pytest.raises(UsageError, match="no convolution whose channels"):
         small(run, tmp_path / "out", prune_channels=0.5)
@@ -278,6 +289,39 @@ def test_a_transformer_loses_heads_and_units(attentive, tmp_path):
     assert "token_ids" in (tmp_path / "small" / "README.md").read_text()
     assert "--max-bytes 10" in outcome.missed and "--max-latency-ms" in outcome.missed
     load_run(tmp_path / "small")
+
+
+def test_a_student_learns_from_rows_without_labels_too(run, tmp_path):
+    more = tmp_path / "more.csv"
+    more.write_text("text\n" + "".join(f"some {word} news\n" for word in ("good", "bad") * 20))
+    outcome = small(run, tmp_path / "out", distill="bag", settings=SMALL, unlabelled=str(more),
+                    distill_hidden=0.1, training={"epochs": 8, "learning_rate": 0.02})  # fmt: skip
+    assert outcome.facts["unlabelled_rows"] == 40 and outcome.table[1]["accuracy"] == 1
+    assert outcome.facts["hidden_weight"] == 0.1
+    assert load_run(tmp_path / "out").manifest["parameters"] == outcome.table[0]["parameters"]
+    more.write_text("text\n")
+    with pytest.raises(DataError, match="no row"):
+        small(run, tmp_path / "none", distill="bag", unlabelled=str(more))
+    with pytest.raises(UsageError, match="no model learns"):
+        small(run, tmp_path / "none", quantize="dynamic", unlabelled=str(more))
+    with pytest.raises(UsageError, match="write no texts"):
+        small(run, tmp_path / "none", distill="bag", distill_sequences=True)
+
+
+def test_a_transformer_becomes_a_static_table_that_learns_from_it(run, attentive, tmp_path):
+    outcome = small(attentive, tmp_path / "table", distill="static", settings={"dimension": 8},
+                    training={"epochs": 15, "learning_rate": 0.05})  # fmt: skip
+    before, after = outcome.table
+    assert after["parameters"] < before["parameters"] and after["accuracy"] > 0.8
+    assert outcome.facts["temperature"] == 2
+    model = load_keras(load_run(tmp_path / "table").model_path)
+    assert [layer.name for layer in model.get_layer("backbone").layers if layer.weights] == [
+        "token_embedding"
+    ]
+    with pytest.raises(UsageError, match="a vector for each token"):
+        small(run, tmp_path / "none", distill="static")
+    with pytest.raises(UsageError, match="only the model of --distill"):
+        small(run, tmp_path / "none", quantize="dynamic", training={"from_": str(attentive)})
 
 
 def test_half_of_every_four_weights_are_zero(attentive, tmp_path):

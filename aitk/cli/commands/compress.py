@@ -45,9 +45,7 @@ def compress(
     run: RunFolder,
     out: Out,
     options: CompressOptions,
-    training: Annotated[
-        TrainingOptions, Without(("model", "from_", "private", "epsilon", "delta"))
-    ],
+    training: Annotated[TrainingOptions, Without(("model", "private", "epsilon", "delta"))],
     settings: Settings,
     reporter: Reporter,
     overwrite: Overwrite = False,

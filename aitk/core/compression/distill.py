@@ -11,6 +11,7 @@ with other outputs define their own loss (``DistillsRows.distillation_loss``,
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,6 +19,8 @@ import keras
 import numpy as np
 from keras import ops
 
+from aitk.core.compression.hidden import FEATURES
+from aitk.core.contract.model_spec import ONLY_OUTPUT
 from aitk.core.contract.task import Assets, Batch, Example
 from aitk.core.inference.predictors import KerasPredictor
 from aitk.core.training.batches import Examples
@@ -66,6 +69,32 @@ class SoftTargetExamples(Examples):
         ]
 
 
+class UnlabelledExamples(Examples):
+    """Encoded rows, of which those from number ``first`` on have no labels.
+
+    Args:
+        teacher_only: gives them a target (``DistillsUnlabelled.teacher_only``, assets bound).
+    """
+
+    def __init__(self, examples: Examples, first: int, teacher_only: Callable[[Example], Example]):
+        self._examples, self._first, self._teacher_only = examples, first, teacher_only
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def lengths_of(self, indices: np.ndarray) -> np.ndarray:
+        """Of the rows themselves."""
+        return self._examples.lengths_of(indices)
+
+    def take(self, indices: Iterable[int]) -> list[Example]:
+        """Several examples at once."""
+        indices = list(indices)
+        return [
+            example if index < self._first else self._teacher_only(example)
+            for index, example in zip(indices, self._examples.take(indices), strict=True)
+        ]
+
+
 class BatchTeacher:
     """Adds the outputs of a teacher to the targets of a batch, as seen by the student.
 
@@ -79,11 +108,44 @@ class BatchTeacher:
         self, teacher: keras.Model, student: keras.Model, task: DistillsBatches, assets: Assets
     ):
         self._task, self._assets = task, assets
-        self._predict = KerasPredictor(task.teacher_outputs(teacher, student))
+        self.model = task.teacher_outputs(teacher, student)
+        self._predict = KerasPredictor(self.model)
 
     def __call__(self, batch: Batch) -> Batch:
-        outputs = self._predict(batch.inputs)
+        return self.added(batch, self._predict(batch.inputs))
+
+    def with_features(self, batch: Batch) -> Batch:
+        """Also add the teacher's features, which are one of its outputs (``hidden``)."""
+        outputs = dict(self._predict(batch.inputs))
+        features = outputs.pop(FEATURES)
+        rest = outputs[ONLY_OUTPUT] if set(outputs) == {ONLY_OUTPUT} else outputs
+        return _with_targets(self.added(batch, rest), features)
+
+    def added(self, batch: Batch, outputs: Any) -> Batch:
+        """The batch with the outputs of a teacher among its targets."""
         return self._task.add_soft_targets_to_batch(batch, outputs, self._assets)
+
+
+class RowFeatures:
+    """Moves the features that follow the targets of each row into targets of their own.
+
+    Args:
+        size: of the teacher's features.
+    """
+
+    def __init__(self, size: int):
+        self._size = size
+
+    def __call__(self, batch: Batch) -> Batch:
+        targets = np.asarray(batch.targets)
+        own = dataclasses.replace(batch, targets=targets[..., : -self._size])
+        return _with_targets(own, targets[..., -self._size :])
+
+
+def _with_targets(batch: Batch, features: np.ndarray) -> Batch:
+    targets = batch.targets
+    named = targets if isinstance(targets, Mapping) else {ONLY_OUTPUT: targets}
+    return dataclasses.replace(batch, targets={**named, FEATURES: features})
 
 
 def softened_divergence(teacher: Any, logits: Any, *, temperature: float = TEMPERATURE) -> Any:
@@ -105,7 +167,11 @@ def facts_of(loss: Any) -> dict[str, Any]:
 
 
 class DistillationLoss(keras.losses.Loss):
-    """Cross-entropy with the softened teacher and with the true class, section 2 of the paper."""
+    """Cross-entropy with the softened teacher and with the true class, section 2 of the paper.
+
+    ``y_true`` (..., 1 + classes): the class, negative where it is not known, then the teacher's
+    logits.
+    """
 
     #: Configuration recorded in the run.
     facts = {"temperature": TEMPERATURE, "teacher_share": TEACHER_SHARE}
@@ -114,7 +180,9 @@ class DistillationLoss(keras.losses.Loss):
         # (batch, ..., 1 + classes), (batch, ..., classes) -> (batch, ...)
         y_true = ops.cast(y_true, y_pred.dtype)
         labels, logits = ops.cast(y_true[..., 0], "int32"), y_true[..., 1:]
-        hard = ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=True)
+        known = ops.cast(labels >= 0, y_pred.dtype)
+        labels = ops.maximum(labels, 0)
+        hard = known * ops.sparse_categorical_crossentropy(labels, y_pred, from_logits=True)
         softened = ops.softmax(logits / TEMPERATURE, axis=-1)
         soft = ops.categorical_crossentropy(softened, y_pred / TEMPERATURE, from_logits=True)
         # Gradients of softened targets shrink with the square of the temperature.

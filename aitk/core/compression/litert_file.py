@@ -41,7 +41,10 @@ def write_litert(model: Any, target: Path, *, scheme: str, calibration: Batches)
     Raises:
         Unsuitable: the activations cannot be calibrated, or no kernel supports the result.
     """
+    from aitk.core.compression.fake_quantization import has_fake_quantization
+
     check_suits(model, scheme, calibration)
+    trained = scheme == "static" and has_fake_quantization(model)
     traced = trace(model)
     functions: dict[int | None, Any] = {None: traced}
     if any(operation.startswith(LOOPS) for operation in operations_of(traced)):
@@ -49,7 +52,7 @@ def write_litert(model: Any, target: Path, *, scheme: str, calibration: Batches)
     with tempfile.TemporaryDirectory(prefix="aitk-frozen-") as folder:
         cached = None in functions and scheme not in CALIBRATED
         names = _save_frozen(model, folder, functions, cached=cached)
-        if scheme not in CALIBRATED:
+        if scheme not in CALIBRATED or trained:  # the graph itself holds the ranges
             target.write_bytes(_litert(folder, names, scheme=scheme))
             return
         target.write_bytes(

@@ -280,6 +280,32 @@ class DistillsBatches(Protocol):
 
 
 @runtime_checkable
+class DistillsUnlabelled(Protocol):
+    """A task whose distillation loss can do without labels (``compress --unlabelled``)."""
+
+    @abstractmethod
+    def teacher_only(self, example: Example, assets: Any) -> Example:
+        """The example of a row without labels, with a target of which the loss counts only the
+        teacher's part.
+
+        Args:
+            assets: assets of the student.
+        """
+
+
+@runtime_checkable
+class DistillsSequences(Protocol):
+    """A task whose student can learn the texts that a teacher writes: sequence-level distillation
+    (Kim and Rush 2016, section 3.2)."""
+
+    @abstractmethod
+    def with_prediction(
+        self, fields: Mapping[str, Any], prediction: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """A row whose target is a prediction of ``decode``."""
+
+
+@runtime_checkable
 class Bundled(Protocol):
     """A task whose runs can predict on a small device without aitk (``compress --bundle``)."""
 

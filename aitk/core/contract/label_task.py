@@ -321,6 +321,10 @@ class LabelDistillation:
         """See ``DistillsRows``."""
         return dataclasses.replace(example, target=np.append(example.target, outputs))
 
+    def teacher_only(self, example: Example, assets: Any) -> Example:
+        """See ``DistillsUnlabelled``."""
+        return dataclasses.replace(example, target=UNSEEN)
+
     def distillation_loss(self, assets: Any, *, teacher: Any) -> Any:
         """See ``DistillsRows``."""
         from aitk.core.compression.distill import DistillationLoss

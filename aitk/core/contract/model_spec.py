@@ -67,6 +67,8 @@ class TrainedModel(ModelSpec[SettingsT, AssetsT]):
     backbone_settings: ClassVar[tuple[str, ...]] = ()
     #: Whether it wraps a backbone that only ``--from`` supplies (Keras Hub, Hugging Face, timm).
     wraps_pretrained: ClassVar[bool] = False
+    #: Whether ``build`` computes it from the given backbone, which it does not keep.
+    distils_backbone: ClassVar[bool] = False
 
     def default_settings(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         """Values of settings that depend on the data, which replace their declared defaults.

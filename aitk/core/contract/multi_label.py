@@ -160,6 +160,12 @@ class MultiLabelTask(LabelTask[LabelAssetsT]):
     ) -> Example:
         return dataclasses.replace(example, target=np.append(example.target, outputs))
 
+    def teacher_only(self, example: Example, assets: Any) -> Example:
+        """See ``DistillsUnlabelled``: a row of no class, with -1 in the place of unseen labels."""
+        target = np.zeros(len(assets.labels) + 1, np.float32)
+        target[-1] = -1
+        return dataclasses.replace(example, target=target)
+
     def distillation_loss(self, assets: Any, *, teacher: Any) -> Any:
         from aitk.core.training.label_losses import MultiLabelDistillation
 

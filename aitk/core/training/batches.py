@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -166,6 +166,61 @@ class RepeatedRows(Sequence[Mapping[str, Any]]):
     def take(self, indices: Iterable[int]) -> list[Mapping[str, Any]]:
         """Several rows at once."""
         return take_rows(self._rows, [int(self._places[index]) for index in indices])
+
+
+class JoinedRows(Sequence[Mapping[str, Any]]):
+    """Rows, followed by others."""
+
+    def __init__(self, first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]):
+        self._first, self._second = first, second
+
+    def __len__(self) -> int:
+        return len(self._first) + len(self._second)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.take(range(*index.indices(len(self))))
+        return self.take([index])[0]
+
+    def take(self, indices: Iterable[int]) -> list[Mapping[str, Any]]:
+        """Several rows at once."""
+        indices = [int(index) for index in indices]
+        count = len(self._first)
+        found = iter(take_rows(self._first, [index for index in indices if index < count]))
+        return [next(found) if index < count else self._second[index - count] for index in indices]
+
+
+class ChangedRows(Sequence[Mapping[str, Any]]):
+    """Rows changed by a value of their own each, when they are read.
+
+    Args:
+        values: one for each row.
+        change: of the fields of a row and its value.
+    """
+
+    def __init__(
+        self,
+        rows: Sequence[Mapping[str, Any]],
+        values: Sequence[Any],
+        change: Callable[[Mapping[str, Any], Any], Mapping[str, Any]],
+    ):
+        self._rows, self._values, self._change = rows, values, change
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.take(range(*index.indices(len(self))))
+        return self.take([index])[0]
+
+    def take(self, indices: Iterable[int]) -> list[Mapping[str, Any]]:
+        """Several rows at once."""
+        indices = [int(index) for index in indices]
+        rows = take_rows(self._rows, indices)
+        return [
+            self._change(row, self._values[index]) for row, index in zip(rows, indices, strict=True)
+        ]
 
 
 def take_rows(rows: Sequence[Mapping[str, Any]], indices: Iterable[int]) -> list[Mapping[str, Any]]:

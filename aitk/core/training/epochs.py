@@ -48,6 +48,8 @@ from aitk.core.training.steps import out_of_memory, step_callback
 if TYPE_CHECKING:
     import keras
 
+    from aitk.core.compression.fake_quantization import KernelRounding
+
 EVENTS_EVERY = 10  # steps
 #: Receives the history entry of an epoch, and the maximum number of epochs.
 OnEpoch = Callable[[Mapping[str, float], int], None]
@@ -68,7 +70,8 @@ class Epochs:
     reporter: Reporter
     loss: Any
     add_soft_targets: Callable[[Batch], Batch] | None
-    pruner: MagnitudePruner | PatternPruner | None
+    pruner: MagnitudePruner | PatternPruner | KernelRounding | None
+    evaluated: keras.Model
     events_folder: Path | None
     on_epoch: OnEpoch | None
     anchor: Anchor | None
@@ -103,7 +106,7 @@ class Epochs:
         self.reporter.status("tracing the model")
         if saved is not None:
             restore_variables(self._variables(), saved)
-        predict = KerasPredictor(self.model)
+        predict = KerasPredictor(self.evaluated)
         try:
             while progress.epoch < self.options.epochs and not self._reason_to_stop():
                 self._stop_if_interrupted()

@@ -40,8 +40,9 @@ class MultiLabelLoss(keras.losses.Loss):
 class MultiLabelDistillation(keras.losses.Loss):
     """Binary cross-entropy with a teacher's softened probabilities and with the true labels.
 
-    ``y_true`` (batch, 2 * classes + 1): the targets as for ``MultiLabelLoss``, then the teacher's
-    logits. Hinton et al. 2015, section 2, with each class as a binary decision.
+    ``y_true`` (batch, 2 * classes + 1): the targets as for ``MultiLabelLoss``, with a negative
+    value after the classes of a row without labels; then the teacher's logits. Hinton et al. 2015,
+    section 2, with each class as a binary decision.
     """
 
     #: Configuration recorded in the run.
@@ -52,7 +53,8 @@ class MultiLabelDistillation(keras.losses.Loss):
         y_true = ops.cast(y_true, y_pred.dtype)
         softened = ops.sigmoid(y_true[..., -classes:] / TEMPERATURE)
         soft = TEMPERATURE**2 * binary_losses(softened, y_pred / TEMPERATURE)
-        hard = binary_losses(y_true[..., :classes], y_pred)
+        known = ops.cast(y_true[..., classes : classes + 1] >= 0, y_pred.dtype)
+        hard = known * binary_losses(y_true[..., :classes], y_pred)
         return ops.mean(TEACHER_SHARE * soft + (1 - TEACHER_SHARE) * hard, axis=-1)
 
 

@@ -23,6 +23,8 @@ from aitk.core.training.optimization.anchor import Anchor
 if TYPE_CHECKING:
     import keras
 
+    from aitk.core.compression.fake_quantization import KernelRounding
+
 
 def train(
     model: keras.Model,
@@ -37,7 +39,8 @@ def train(
     reporter: Reporter,
     loss: Any,
     add_soft_targets: Callable[[Batch], Batch] | None = None,
-    pruner: MagnitudePruner | PatternPruner | None = None,
+    pruner: MagnitudePruner | PatternPruner | KernelRounding | None = None,
+    evaluated: keras.Model | None = None,
     events: Path | None = None,
     on_epoch: OnEpoch | None = None,
     anchor: Anchor | None = None,
@@ -53,7 +56,8 @@ def train(
         loss: a Keras loss, or a dict of losses by output: that of the model's specification, or one
             for distillation.
         add_soft_targets: adds a teacher's outputs to the targets of each training batch.
-        pruner: sets weights to zero after every step.
+        pruner: changes weights after every step: sets some to zero, or rounds them.
+        evaluated: a model of the same weights that is scored instead, with fewer outputs.
         events: folder for TensorBoard events.
         on_epoch: called after each epoch; exceptions end the training.
         anchor: penalises the distance of the weights from their values at the start.
@@ -89,6 +93,7 @@ def train(
         loss=loss,
         add_soft_targets=add_soft_targets,
         pruner=pruner,
+        evaluated=model if evaluated is None else evaluated,
         events_folder=events,
         on_epoch=on_epoch,
         anchor=anchor,

@@ -31,8 +31,7 @@ class TextAssets:
         labels: class names in the order of the outputs; or empty.
         weights: weight of each class in the loss, or empty.
         thresholds: of each class for multi-label rows, else empty.
-        inverse_frequencies: (units,) of the tokeniser's units, for models that weight by them. Not
-            saved.
+        unit_weights: (units,) of the tokeniser's units, for models that weight them. Not saved.
         embeddings: (units, dimension) initial values of the embedding layer, if given. Not saved.
     """
 
@@ -41,7 +40,7 @@ class TextAssets:
     labels: tuple[str, ...] = ()
     weights: tuple[float, ...] = ()
     thresholds: tuple[float, ...] = ()
-    inverse_frequencies: np.ndarray | None = None
+    unit_weights: np.ndarray | None = None
     embeddings: np.ndarray | None = None
 
     def save(self, folder: Path) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -12,7 +12,7 @@ from aitk.core.metrics.baselines import spread
 from aitk.core.training.batches import take_rows
 from aitk.nlp.features.assets import TextAssets
 from aitk.nlp.features.hashing import HashedNgrams
-from aitk.nlp.features.tokenizers import Tokenizer
+from aitk.nlp.features.tokenizers import SubwordTokenizer, Tokenizer
 
 #: Maximum number of texts counted, evenly spread.
 COUNTED_TEXTS = 50_000
@@ -81,6 +81,27 @@ def pad_in_steps(
 ) -> dict[str, np.ndarray]:
     """The inputs of texts of up to ``max_length`` tokens, padded to one of a few lengths."""
     return pad_tokens(texts, pad_to=min(max_length, room_for(max(map(len, texts)))))
+
+
+def sif_weights(
+    texts: Iterable[Sequence[int]], tokenizer: SubwordTokenizer, *, sif: float
+) -> np.ndarray:
+    """Weight of each unit, (units,): sif / (sif + p), where p is its share of these texts.
+
+    Arora et al. 2017, section 3. Special tokens weigh 0.
+
+    Args:
+        texts: token ids of each.
+        sif: 0 for uniform weights.
+    """
+    counts = np.zeros(tokenizer.vocabulary_size, np.float64)
+    for ids in texts:
+        np.add.at(counts, ids, 1)
+    special = list(tokenizer.special_ids)
+    counts[special] = 0
+    weights = sif / (sif + counts / max(1.0, counts.sum())) if sif else np.ones(len(counts))
+    weights[special] = 0
+    return weights
 
 
 def inverse_frequencies(

@@ -15,6 +15,7 @@ import numpy as np
 from keras import ops
 
 from aitk.core.layers import Shape, Tensor
+from aitk.nlp.features.tagging import UNKNOWN
 
 #: Penalty of an illegal transition. Finite, so that its gradient is a number.
 FORBIDDEN = -1e4
@@ -109,7 +110,8 @@ class TagDistillationLoss(keras.losses.Loss):
     """The correct tags and a teacher's marginals (Wang et al. 2020, "Structure-level knowledge
     distillation for multilingual sequence labeling", section 3.2: posterior distillation).
 
-    Targets are (batch, length, 1 + tags): the tag's number and the teacher's marginals.
+    Targets are (batch, length, 1 + tags): the tag's number, ``UNKNOWN`` for the words of a sentence
+    without tags, and the teacher's marginals.
 
     Args:
         hard: loss of the correct tags.
@@ -127,7 +129,7 @@ class TagDistillationLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         tags, wanted = y_true[..., 0], ops.cast(y_true[..., 1:], "float32")
-        mask = ops.cast(tags >= 0, "float32")
+        mask = ops.cast(ops.logical_or(tags >= 0, ops.equal(tags, UNKNOWN)), "float32")
         if self.penalty is None:
             emissions = ops.cast(y_pred[:, 2 + y_pred.shape[-1] :], "float32")
             found = ops.log_softmax(emissions, axis=-1)
@@ -135,7 +137,8 @@ class TagDistillationLoss(keras.losses.Loss):
             found = log_marginals(*split_outputs(y_pred, self.penalty), mask)
         soft = -ops.sum(ops.sum(wanted * found, axis=-1) * mask, axis=1)
         soft = soft / ops.maximum(ops.mean(ops.sum(mask, axis=1)), 1.0)
-        return self.share * soft + (1 - self.share) * self.hard.call(tags, y_pred)
+        known = ops.cast(ops.any(tags >= 0, axis=1), "float32")
+        return self.share * soft + (1 - self.share) * known * self.hard.call(tags, y_pred)
 
 
 def split_outputs(outputs: Any, penalty: Any) -> tuple[Any, Any, Any, Any]:

@@ -79,6 +79,7 @@ class StaticTable(SentenceEncoder[StaticSettings]):
     """The mean of one vector per token, which an encoder computed for each token alone."""
 
     any_backbone = True
+    distils_backbone = True
     backbone_settings = ("pooling",)
 
     def build(
@@ -92,17 +93,12 @@ class StaticTable(SentenceEncoder[StaticSettings]):
                 where="--model static",
                 hint="Name the encoder with --from",
             )
-        if not sentence.is_static(backbone):
-            tokenizer: Any = assets.tokenizer
-            before, after = tokenizer.frame
-            vectors = sentence.token_vectors(
-                backbone,
-                lambda tokens: [[*before, token, *after] for token in tokens],
-                tokenizer.vocabulary_size,
-                pooling=settings.pooling,
-            )
-            weights: Any = assets.token_weights
-            backbone = sentence.static_backbone(
-                sentence.distil_table(vectors, weights, dimension=settings.dimension)
-            )
+        weights: Any = assets.token_weights
+        backbone = sentence.distilled_backbone(
+            backbone,
+            assets.tokenizer,
+            weights,
+            pooling=settings.pooling,
+            dimension=settings.dimension,
+        )
         return sentence.sentence_encoder(backbone, pooling="mean")

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
+from aitk.core.contract.errors import UsageError
 from aitk.core.contract.model_spec import BACKBONE
 from aitk.core.layers import Shape, Tensor
 from aitk.nlp.models.heads import HidePadding, Pooling, text_inputs
@@ -58,6 +60,40 @@ def static_backbone(vectors: np.ndarray) -> keras.Model:
     model = keras.Model(inputs, x, name=BACKBONE)
     table.set_weights([vectors])
     return model
+
+
+def distilled_backbone(
+    encoder: keras.Model, tokenizer: Any, weights: np.ndarray, *, pooling: str, dimension: int
+) -> keras.Model:
+    """A static backbone of the vectors that an encoder computes for each token alone; one that is
+    static already stays.
+
+    Args:
+        encoder: ``token_ids`` and ``padding_mask`` to (batch, length, hidden).
+        weights: (tokens,) of each token.
+        pooling: of the encoder's features.
+        dimension: see ``distil_table``.
+
+    Raises:
+        UsageError: the encoder does not map every token to features.
+    """
+    if is_static(encoder):
+        return encoder
+    names = {each.name.partition(":")[0] for each in encoder.inputs}
+    if names != set(text_inputs()) or len(encoder.output.shape) != 3:
+        raise UsageError(
+            "a static table is distilled from an encoder with a vector for each token",
+            where="static",
+            hint="Use a transformer or hub run, or an encoder with --from",
+        )
+    before, after = tokenizer.frame
+    vectors = token_vectors(
+        encoder,
+        lambda tokens: [[*before, token, *after] for token in tokens],
+        tokenizer.vocabulary_size,
+        pooling=pooling,
+    )
+    return static_backbone(distil_table(vectors, weights, dimension=dimension))
 
 
 def is_static(backbone: keras.Model) -> bool:

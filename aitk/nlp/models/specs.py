@@ -27,7 +27,7 @@ from aitk.core.contract.model_spec import SettingsT, TrainedModel
 from aitk.core.contract.score_task import ScoreAssets, ScoreModel
 from aitk.core.contract.task import Assets
 from aitk.nlp.features.assets import TextAssets
-from aitk.nlp.tasks.settings import BagSettings
+from aitk.nlp.tasks.settings import BagSettings, StaticClassifierSettings
 
 if TYPE_CHECKING:
     import keras
@@ -140,9 +140,40 @@ class BagClassifier(TextClassifier[BagSettings]):
 
         vocabulary_size = assets.tokenizer.vocabulary_size
         backbone = build_backbone(settings, vocabulary_size, classes=len(assets.labels))
-        if assets.inverse_frequencies is not None:
-            backbone.get_layer("rarity").fill(assets.inverse_frequencies)
+        if assets.unit_weights is not None:
+            backbone.get_layer("rarity").fill(assets.unit_weights)
         return backbone
+
+
+class StaticClassifier(TextClassifier[StaticClassifierSettings]):
+    """A linear head on the mean of one vector per token, distilled from an encoder and trained."""
+
+    any_backbone = True
+    backbone_settings = ("pooling",)
+    distils_backbone = True
+
+    def build(
+        self, settings: Any, assets: TextAssets, *, backbone: keras.Model | None = None
+    ) -> keras.Model:
+        from aitk.nlp.models.heads import classifier
+        from aitk.nlp.models.sentence import distilled_backbone
+
+        weights: Any = assets.unit_weights
+        table = distilled_backbone(
+            # It reads single tokens: its positions do not limit the length of a text.
+            self.new_backbone(settings, assets) if backbone is None else backbone,
+            assets.tokenizer,
+            weights,
+            pooling=settings.pooling,
+            dimension=settings.dimension,
+        )
+        return classifier(
+            table,
+            classes=len(assets.labels),
+            pooling="mean",
+            dropout=settings.dropout,
+            bias=initial_bias(assets),
+        )
 
 
 class TextRegressor(TextModel[SettingsT, TokenizedScores], ScoreModel[SettingsT, TokenizedScores]):

@@ -10,30 +10,37 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from aitk.core.contract.errors import UsageError
 from aitk.core.contract.label_task import LabelDistillation, LabelTask
 from aitk.core.contract.multi_label import MultiLabelTask
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Example, Note
-from aitk.core.metrics.baselines import Baseline, Rows
+from aitk.core.metrics.baselines import Baseline, Rows, spread
+from aitk.core.training.batches import take_rows
 from aitk.nlp.data.languages import language_of
 from aitk.nlp.data.options import ClassifyReading
 from aitk.nlp.data.quality import TextInspector
 from aitk.nlp.data.reading import read_texts
 from aitk.nlp.features.assets import TextAssets, load_text_assets
 from aitk.nlp.features.batching import (
+    COUNTED_TEXTS,
+    TEXTS_AT_ONCE,
     inverse_frequencies,
     pad_tokens,
+    sif_weights,
     token_arrays,
     whole_text,
 )
+from aitk.nlp.features.tokenizers import SubwordTokenizer, Tokenizer
 from aitk.nlp.features.word_embeddings import learn_tokenizer
-from aitk.nlp.models.specs import BagClassifier, TextClassifier
+from aitk.nlp.models.specs import BagClassifier, StaticClassifier, TextClassifier
 from aitk.nlp.tasks.settings import (
     BagSettings,
     CnnSettings,
     HubSettings,
     LstmSettings,
     RnnSettings,
+    StaticClassifierSettings,
     TransformerSettings,
 )
 
@@ -58,6 +65,7 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
             TransformerSettings, "aitk.nlp.models.transformer:build_backbone"
         ),
         "hub": TextClassifier(HubSettings),
+        "static": StaticClassifier(StaticClassifierSettings),
     }
     content = "text"
 
@@ -100,13 +108,15 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
         tokenizer, embeddings = learn_tokenizer(
             map(whole_text, rows), settings, start=start, note=note
         )
-        frequencies = None
-        if settings.linear and start is None:
-            frequencies = inverse_frequencies(rows, tokenizer, max_length=settings.max_length)
+        weights = None
+        if isinstance(settings, StaticClassifierSettings):
+            weights = _sif_weights(rows, tokenizer, settings)
+        elif settings.linear and start is None:
+            weights = inverse_frequencies(rows, tokenizer, max_length=settings.max_length)
         return TextAssets(
             tokenizer,
             settings.max_length,
-            inverse_frequencies=frequencies,
+            unit_weights=weights,
             embeddings=embeddings,
             **self.learn_labels(summary, balance=balance),
         )
@@ -206,3 +216,27 @@ class MultiLabelClassify(MultiLabelTask[TextAssets], Classify):
         linear = linear_multi_label_baseline(train, assets.labels, assets.thresholds)
         if linear is not None:
             yield linear
+
+
+def _sif_weights(
+    rows: Rows, tokenizer: Tokenizer, settings: StaticClassifierSettings
+) -> np.ndarray:
+    """See ``sif_weights``, of the training texts.
+
+    Raises:
+        UsageError: the units have no vectors of their own.
+    """
+    if not isinstance(tokenizer, SubwordTokenizer):
+        raise UsageError(
+            "a static table is distilled from an encoder with a vector for each token",
+            where="static",
+            hint="Use a transformer or hub run, or an encoder with --from",
+        )
+    places = spread(len(rows), COUNTED_TEXTS)
+
+    def encoded() -> Iterator[Sequence[int]]:
+        for start in range(0, len(places), TEXTS_AT_ONCE):
+            taken = take_rows(rows, places[start : start + TEXTS_AT_ONCE])
+            yield from tokenizer.encode_bare(list(map(whole_text, taken)), settings.max_length)
+
+    return sif_weights(encoded(), tokenizer, sif=settings.sif)

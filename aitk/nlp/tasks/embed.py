@@ -21,6 +21,7 @@ from aitk.core.training.batches import take_rows
 from aitk.nlp.data.embed_options import SCORED, TEXTS, EmbedOptions, EmbedReading
 from aitk.nlp.data.embed_reading import EmbedInspector, read_rows
 from aitk.nlp.data.formats.vectors import NpyLines, VectorLines
+from aitk.nlp.features.batching import COUNTED_TEXTS, TEXTS_AT_ONCE, sif_weights
 from aitk.nlp.features.embed_assets import Arrays, EmbedAssets, load_embed_assets
 from aitk.nlp.features.word_units import learn_word_units
 from aitk.nlp.losses.word_corpus import all_texts
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 
     from aitk.core.artifacts.pretrained import Pretrained
 
-#: Maximum number of texts in which token frequencies of a static table are counted.
-COUNTED_TEXTS = 50_000
 SIDES = ("text", "pair", "negative")
 
 
@@ -422,15 +421,13 @@ def _cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
 
 
 def _token_weights(rows: Rows, assets: EmbedAssets, *, sif: float) -> np.ndarray:
-    """Weight of each token: sif / (sif + p), where p is its share of the training texts; special
-    tokens weigh 0."""
-    tokenizer: Any = assets.tokenizer
+    """See ``sif_weights``, of the training texts."""
     places = spread(len(rows), COUNTED_TEXTS)
-    counts = np.zeros(tokenizer.vocabulary_size, np.float64)
-    for start in range(0, len(places), 1024):
-        for text in assets.encode(list(all_texts(take_rows(rows, places[start : start + 1024])))):
-            np.add.at(counts, text["ids"], 1)
-    shares = counts / max(1.0, counts.sum())
-    weights = sif / (sif + shares) if sif else np.ones(len(counts))
-    weights[list(tokenizer.special_ids)] = 0
-    return weights
+
+    def encoded() -> Iterator[np.ndarray]:
+        for start in range(0, len(places), TEXTS_AT_ONCE):
+            texts = list(all_texts(take_rows(rows, places[start : start + TEXTS_AT_ONCE])))
+            yield from (each["ids"] for each in assets.encode(texts))
+
+    tokenizer: Any = assets.tokenizer
+    return sif_weights(encoded(), tokenizer, sif=sif)

@@ -150,6 +150,32 @@ class HubSettings:
 
 
 @dataclass(frozen=True)
+class StaticClassifierSettings:
+    """One vector per token, distilled from an encoder (--from, or --distill), then trained."""
+
+    backbone: str = option("hub", "kind of the encoder, determined by --from")
+    pooling: str = option(
+        "mean", "pooling of the encoder's features", choices=("mean", "cls", "max")
+    )
+    dimension: int = option(256, "number of principal components", minimum=1, search="64..384")
+    sif: float = option(
+        1e-3,
+        "initial SIF weighting: a token of frequency p weighs sif / (sif + p); 0: uniform",
+        minimum=0.0,
+        maximum=1.0,
+    )
+    max_length: int = option(512, "maximum tokens of a text", minimum=4)
+    dropout: float = option(
+        0.1, "dropout rate before the head", minimum=0.0, maximum=0.95, search="0..0.5"
+    )
+
+    linear: ClassVar[bool] = False
+    default_learning_rate: ClassVar[float] = 3e-3
+    default_epochs: ClassVar[int] = 10
+    default_steps: ClassVar[int] = 500
+
+
+@dataclass(frozen=True)
 class MaskedTransformerSettings(MixSettings, TransformerSettings):
     """The transformer as a masked language model (Devlin et al. 2018, section 3.1)."""
 

@@ -29,6 +29,7 @@ from aitk.nlp.decoding.tagging import (
 )
 from aitk.nlp.features.tagging import (
     IGNORED,
+    UNKNOWN,
     UNSEEN_FIRST,
     UNSEEN_INSIDE,
     Subwords,
@@ -328,6 +329,11 @@ class Tag(Task[TagAssets]):
         soft[:read] = marginals(chain_of(outputs, teacher.legal, len(targets)))[:read]
         target = np.concatenate([targets[:, None].astype(np.float32), soft], axis=1)
         return Example(example.inputs, target, example.weight)
+
+    def teacher_only(self, example: Example, assets: TagAssets) -> Example:
+        """See ``DistillsUnlabelled``."""
+        words = len(example.inputs["starts"])
+        return Example(example.inputs, np.full(words, UNKNOWN, np.int32), example.weight)
 
     def distillation_loss(self, assets: TagAssets, *, teacher: TagAssets) -> Any:
         """See ``DistillsRows``."""

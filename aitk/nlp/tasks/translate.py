@@ -307,6 +307,12 @@ class Translate(Task[TranslationAssets]):
 
     # Further capabilities -------------------------------------------------
 
+    def with_prediction(
+        self, fields: Mapping[str, Any], prediction: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """See ``DistillsSequences``: the best translation."""
+        return dict(fields) | {"target": prediction["prediction"]}
+
     def extend(
         self,
         items: Iterator[Row | Refusal],

@@ -49,7 +49,8 @@ class CtcDistillationLoss(keras.losses.Loss):
     """The CTC loss combined with the teacher's distribution at every step.
 
     Cross-entropy with the teacher's softened distribution (Hinton et al. 2015, section 2), summed
-    over the steps and divided by the number of units, like the CTC loss.
+    over the steps and divided by the number of units, like the CTC loss. A row without a text has
+    the teacher's distributions only, and the number of units on its most probable path.
     """
 
     #: Configuration recorded in the run.
@@ -66,8 +67,17 @@ class CtcDistillationLoss(keras.losses.Loss):
         each = ops.categorical_crossentropy(softened, y_pred / TEMPERATURE, from_logits=True)
         real = ops.cast(ops.arange(steps)[None] < target_units[:, :1], "float32")
         units = ops.sum(ops.cast(ops.not_equal(target_units[:, 1:], BLANK), "float32"), axis=1)
+        known = ops.cast(units > 0, "float32")
+        path = ops.argmax(teacher, axis=-1)
+        moved = ops.not_equal(path, ops.pad(path, ((0, 0), (1, 0)), constant_values=BLANK)[:, :-1])
+        spoken = ops.cast(ops.logical_and(moved, ops.not_equal(path, BLANK)), "float32")
+        units = ops.where(known > 0, units, ops.sum(spoken * real, axis=1))
         soft = ops.sum(each * real, axis=1) / ops.maximum(units, 1)
-        hard = CtcLoss(reduction=None)(target_units, y_pred)
+        # The loss of texts needs a unit in every row; that of a row without a text does not count.
+        padded = ops.pad(target_units, ((0, 0), (0, 1)), constant_values=BLANK)
+        first = ops.cast(ops.arange(ops.shape(padded)[1]) == 1, "int32")
+        padded = padded + first * ops.cast(1 - known, "int32")[:, None]
+        hard = known * CtcLoss(reduction=None)(padded, y_pred)
         # Gradients of softened targets shrink with the square of the temperature.
         return TEACHER_SHARE * TEMPERATURE**2 * soft + (1 - TEACHER_SHARE) * hard
 

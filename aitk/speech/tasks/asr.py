@@ -158,6 +158,16 @@ class Asr(AudioTask[AsrAssets]):
         """See ``DistillsRows``."""
         return recogniser(assets).add_soft_targets(example, outputs, assets, teacher=teacher)
 
+    def teacher_only(self, example: Example, assets: AsrAssets) -> Example:
+        """See ``DistillsUnlabelled``."""
+        return recogniser(assets).teacher_only(example, assets)
+
+    def with_prediction(
+        self, fields: Mapping[str, Any], prediction: Mapping[str, Any]
+    ) -> dict[str, Any]:
+        """See ``DistillsSequences``: the transcript."""
+        return dict(fields) | {"text": prediction["text"]}
+
     def distillation_loss(self, assets: AsrAssets, *, teacher: AsrAssets) -> Any:
         """See ``DistillsRows``: both models must be CTC models with the same units and steps."""
         if recogniser(assets) is not recogniser(teacher):

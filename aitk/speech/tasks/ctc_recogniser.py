@@ -143,7 +143,8 @@ class CtcRecogniser(Recogniser[CtcAssets]):
         }
         targets = [item.target for item in examples]
         known = not any(target is None for target in targets)
-        texts = [target.units or (1,) for target in targets] if known else [()] * len(targets)
+        no_text = () if distilled else (1,)  # of weight 0; distilled it has the teacher's alone
+        texts = [target.units or no_text for target in targets] if known else [()] * len(targets)
         if assets.ctc_weight is not None:
             inputs["target_ids"] = decoder_inputs(texts if rng is not None else [()] * len(texts))
         if not known:
@@ -274,6 +275,9 @@ class CtcRecogniser(Recogniser[CtcAssets]):
         logits = outputs[first : first + steps].astype(np.float16)
         return dataclasses.replace(example, inputs=dict(example.inputs) | {"teacher": logits})
 
+    def teacher_only(self, example: Example, assets: CtcAssets) -> Example:
+        return dataclasses.replace(example, target=spell("", assets), weight=1.0)
+
     def distillation_loss(self, assets: CtcAssets, *, teacher: CtcAssets) -> Any:
         """The CTC loss combined with the teacher's distribution at every step.
 
@@ -286,16 +290,16 @@ class CtcRecogniser(Recogniser[CtcAssets]):
             raise UsageError(
                 "a joint CTC/attention model cannot be distilled step by step",
                 where="--distill",
-                hint="Use conformer, tcn or bilstm",
+                hint="Use conformer, tcn or bilstm, or --distill-sequences",
             )
         if assets.units != teacher.units or assets.subsampling != teacher.subsampling:
             raise UsageError(
                 f"the run has {len(teacher.units)} units of {teacher.units.kind!r} every"
                 f" {teacher.subsampling} frames, but the smaller model {len(assets.units)} of"
-                f" {assets.units.kind!r} every {assets.subsampling}",
+                f" {assets.units.kind!r} every {assets.subsampling}: their steps do not correspond",
                 where="--set",
                 hint=f"Add --set subsampling={teacher.subsampling}"
-                f" --set units={teacher.units.kind}",
+                f" --set units={teacher.units.kind}, or --distill-sequences",
             )
         return CtcDistillationLoss()
 

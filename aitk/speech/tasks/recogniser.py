@@ -116,6 +116,10 @@ class Recogniser(ABC, Generic[AssetsT]):
         """See ``DistillsRows``."""
         raise cannot_distill()
 
+    def teacher_only(self, example: Example, assets: AssetsT) -> Example:
+        """See ``DistillsUnlabelled``."""
+        raise cannot_distill()
+
     def distillation_loss(self, assets: AssetsT, *, teacher: AssetsT) -> Any:
         """See ``DistillsRows``; unsupported by default."""
         raise cannot_distill()
@@ -124,9 +128,9 @@ class Recogniser(ABC, Generic[AssetsT]):
 def cannot_distill() -> UsageError:
     """The error for a teacher or a student that is a sequence-to-sequence model."""
     return UsageError(
-        "sequence-to-sequence models cannot be distilled: only CTC models have a distribution at"
-        " every step",
+        "sequence-to-sequence models have no distribution at every step that a student could learn",
         where="--distill",
+        hint="Add --distill-sequences: the student learns the texts that the run writes",
     )
 
 

@@ -29,7 +29,7 @@ from aitk.core.inference.prediction import measure_rows
 from aitk.core.inference.predictors import Predictor
 from aitk.core.metrics.statistics import measure_drop
 from aitk.core.training.batches import drawn
-from aitk.stages.compressing.shrink import Candidate
+from aitk.stages.compressing.steps import Candidate
 from aitk.stages.options import CompressOptions
 
 #: Rows per calibration batch: affects memory, not the ranges.
@@ -75,9 +75,9 @@ def store(
     if format == "keras":
         shutil.copyfile(candidate.path, target / MODEL_FILES[format])
         return Stored({"scheme": "none", "arithmetic": SCHEMES["none"]})
-    schemes = schemes_of(format, options.quantize)
+    schemes = schemes_of(format, "static" if options.qat else options.quantize)
     converting = _Converting(candidate, task, data, format, options, folder, reporter)
-    if options.quantize != "int8":
+    if options.quantize != "int8" or options.qat:  # then it was trained for one scheme
         converted = converting.first_of(schemes)
         _move(converted.folder, target)
         return Stored({"scheme": converted.scheme, "arithmetic": converted.arithmetic})
@@ -102,6 +102,8 @@ def store(
         _attempts(converting, schemes, task, exact, scored, options, reporter), budget=budget
     )
     _move(converting.folder_of(kept.scheme), target)
+    if any(each.scheme == "static" and each.drop and each is not kept for each in tried):
+        reporter.note("static int8 loses too much: --qat 3 trains the network for it")
     lines = [attempt.line(budget=budget, chosen=attempt is kept) for attempt in tried]
     facts = {
         "scheme": kept.scheme,

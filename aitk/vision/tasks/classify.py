@@ -83,6 +83,10 @@ class Classify(ImageTask, LabelTask[ImageAssets]):
         targets = np.concatenate([batch.targets, outputs], axis=-1)
         return dataclasses.replace(batch, targets=targets)
 
+    def teacher_only(self, example: Example, assets: ImageAssets) -> Example:
+        """See ``DistillsUnlabelled``: no class has a share."""
+        return dataclasses.replace(example, target=UNSEEN)
+
     def distillation_loss(self, assets: ImageAssets, *, teacher: ImageAssets) -> Any:
         from aitk.vision.losses.distillation import LabelDistillationLoss, check_same_classes
 
@@ -162,6 +166,9 @@ class MultiLabelClassify(MultiLabelTask[ImageAssets], Classify):
         unseen = [(sample.shares or {}).get(UNSEEN, 0.0) for sample in samples]
         hot = soft_labels(samples, len(assets.labels))
         return np.column_stack([hot, np.array(unseen, np.float32)]), None
+
+    def teacher_only(self, example: Example, assets: ImageAssets) -> Example:
+        return MultiLabelTask.teacher_only(self, example, assets)
 
     def distillation_loss(self, assets: ImageAssets, *, teacher: ImageAssets) -> Any:
         from aitk.vision.losses.distillation import check_same_classes

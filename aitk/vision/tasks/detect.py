@@ -11,7 +11,7 @@ import numpy as np
 
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import unknown_name
-from aitk.core.contract.task import Batch, Evaluation, Metric, Note
+from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note
 from aitk.core.io.images import decode_checked, encode_bmp
 from aitk.vision.data.formats.coco_results import CocoResults
 from aitk.vision.data.options import DetectImages, DetectPredictOptions
@@ -104,6 +104,16 @@ class Detect(ImageTask):
         from aitk.vision.losses.detection_distillation import append_teacher_rows
 
         return dataclasses.replace(batch, targets=append_teacher_rows(batch.targets, outputs))
+
+    def teacher_only(self, example: Example, assets: ImageAssets) -> Example:
+        """See ``DistillsUnlabelled``: the whole image is a region to ignore."""
+        height, width = assets.size
+        region = {
+            "boxes": np.array([[0, 0, width, height]], np.float32),
+            "classes": np.zeros(1, np.int32),
+            "crowd": np.ones(1, np.int32),
+        }
+        return dataclasses.replace(example, inputs={**example.inputs, **region}, target=1)
 
     def distillation_loss(self, assets: ImageAssets, *, teacher: ImageAssets) -> Any:
         from aitk.vision.losses.distillation import check_same_classes, check_same_size

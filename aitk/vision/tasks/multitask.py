@@ -156,6 +156,10 @@ class Multitask(ImageTask):
             targets[kind] = own.targets
         return dataclasses.replace(batch, targets=targets | {KNOWN: np.ones_like(given[KNOWN])})
 
+    def teacher_only(self, example: Example, assets: ImageAssets) -> Example:
+        """See ``DistillsUnlabelled``: no head is annotated."""
+        return dataclasses.replace(example, target=1)
+
     def distillation_loss(self, assets: ImageAssets, *, teacher: ImageAssets) -> dict[str, Any]:
         """The loss of each head."""
         from aitk.vision.losses.distillation import check_same_classes, check_same_size

@@ -132,6 +132,10 @@ class Segment(ImageTask):
         targets = [batch.targets[..., None].astype(np.float16), outputs.astype(np.float16)]
         return dataclasses.replace(batch, targets=np.concatenate(targets, axis=-1))
 
+    def teacher_only(self, example: Example, assets: ImageAssets) -> Example:
+        """See ``DistillsUnlabelled``: every pixel is void."""
+        return dataclasses.replace(example, target=1)
+
     def distillation_loss(self, assets: ImageAssets, *, teacher: ImageAssets) -> Any:
         from aitk.vision.losses.distillation import (
             MaskDistillationLoss,

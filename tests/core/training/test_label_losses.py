@@ -4,6 +4,7 @@ import keras
 import numpy as np
 import pytest
 
+from aitk.core.compression.distill import TEACHER_SHARE, TEMPERATURE
 from aitk.core.training.label_losses import MultiLabelDistillation, MultiLabelLoss
 
 LOGITS = np.array([[2.0, -1.0, 0.5], [-30.0, 30.0, 0.0]], np.float32)
@@ -35,3 +36,13 @@ def test_a_student_is_best_where_it_equals_its_teacher():
     same = float(loss.call(targets, teacher)[0])
     assert same < float(loss.call(targets, -teacher)[0])
     assert same < float(loss.call(targets, 0 * teacher)[0])
+
+
+def test_a_row_without_labels_has_the_teacher_alone():
+    teacher, student = np.array([[1.0, -2.0]], np.float32), np.array([[0.5, 0.1]], np.float32)
+    found = MultiLabelDistillation().call(np.column_stack([[[0, 0]], [-1], teacher]), student)
+    softened = 1 / (1 + np.exp(-teacher / TEMPERATURE))
+    soft = keras.losses.binary_crossentropy(softened, student / TEMPERATURE, from_logits=True)
+    assert float(found[0]) == pytest.approx(
+        TEACHER_SHARE * TEMPERATURE**2 * float(soft[0]), rel=1e-5
+    )

@@ -20,6 +20,7 @@ from aitk.nlp.features.embed_assets import EmbedAssets
 from aitk.nlp.features.word_units import WordUnits
 from aitk.nlp.tasks.embed import Embed, ScoredEmbed
 from aitk.stages import options as stage_options
+from aitk.stages.compress import compress
 
 SAMPLES = Path(__file__).parents[3] / "sample_data"
 PAIRS = {"pair_column": "pair", "text_column": "text"}
@@ -159,6 +160,18 @@ def test_an_encoder_learns_scored_pairs_and_becomes_a_static_table(tmp_path):
     (row,) = predicted(static, [str(table)], tmp_path / "s.jsonl")
     assert np.linalg.norm(row["prediction"]) == pytest.approx(1, abs=1e-4)
     assert len(row["prediction"]) == 8
+    small = compress(
+        run.folder,
+        tmp_path / "distilled",
+        options=resolve(stage_options.CompressOptions, {"distill": "static", "resamples": 0}),
+        training=resolve(stage_options.TrainingOptions),
+        settings={"dimension": 8},
+        reporter=Silent(),
+    )
+    assert small.facts["distilled_from"] == "transformer"
+    assert small.table[1]["MB"] < small.table[0]["MB"]
+    distilled = load_run(tmp_path / "distilled")
+    assert predicted(distilled, [str(table)], tmp_path / "d.jsonl") == [row]
 
 
 def test_the_halves_of_a_text_keep_its_frame_and_split_its_words():

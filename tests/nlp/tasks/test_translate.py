@@ -107,3 +107,25 @@ def test_an_explanation_shows_where_the_translation_looks(learned, model):
     assert sum(part["weight"] for part in found["parts"]) == pytest.approx(1, abs=1e-3)
     assert [each["target"] for each in found["alignment"]] == ["die", "Lampe", "ist", "rot"]
     assert found["pictures"][0]["svg"].startswith("<svg")
+
+
+def test_a_student_learns_the_translations_of_its_teacher(learned, monkeypatch):
+    from aitk.core.contract.progress import Silent
+    from aitk.stages.compressing import distilling
+    from aitk.stages.compressing.steps import Candidate, Work
+    from aitk.stages.options import TrainingOptions
+
+    def write(rows, task, assets, predict, *, batch_size, top_k):
+        return ({"prediction": f"{predict}: {row['source']}"} for row in rows)
+
+    monkeypatch.setattr(distilling, "decode_rows", write)
+    monkeypatch.setattr(distilling, "open_file", lambda spec, path: path)
+    rows = [ROWS[0], {"source": "the book is red"}]
+    teacher = Candidate("teacher", "transformer", {}, learned)
+    work = Work(Translate(), None, rows, 1, None, TrainingOptions(), False, None, Silent())
+    taught = distilling.teach(work, None, learned, teacher, loss="its own")
+    first, second = taught.examples.take([0, 1])
+    assert first.target[0] == f"teacher: {ROWS[0]['source']}"
+    assert second.target[0] == "teacher: the book is red"
+    assert taught.loss == "its own"
+    assert taught.facts == {"unlabelled_rows": 1, "learned": "teacher texts"}

@@ -345,6 +345,31 @@ def test_a_student_learns_the_text_and_the_teachers_steps(models):
         assert found[row] == pytest.approx(wanted, rel=1e-4)
 
 
+def test_a_recording_without_a_text_has_the_teacher_alone(models):
+    from scipy.special import log_softmax, softmax
+
+    from aitk.speech.losses.ctc_loss import TEACHER_SHARE, TEMPERATURE
+
+    _, learned = models["tcn"]
+    loss = TASK.distillation_loss(learned, teacher=learned)
+    bare = {name: value for name, value in ROWS[0].items() if name != "text"}
+    (example,) = TASK.encode([bare], learned)
+    steps = learned.steps(TASK.length(example))
+    rng = np.random.default_rng(0)
+    student = rng.normal(size=(1, steps, len(learned.units))).astype("float32")
+    teacher = np.zeros((steps, len(learned.units)), np.float32)
+    teacher[:, 0] = 1
+    teacher[1, 2] = teacher[2, 2] = teacher[4, 2] = 2  # two units on the most probable path
+    taught = TASK.add_soft_targets(
+        TASK.teacher_only(example, learned), teacher, learned, teacher=learned
+    )
+    batch = TASK.collate([taught], learned, rng=rng)
+    soft = -softmax(teacher / TEMPERATURE, axis=1) * log_softmax(student[0] / TEMPERATURE, axis=1)
+    wanted = TEACHER_SHARE * TEMPERATURE**2 * soft.sum() / 2
+    assert batch.weights.tolist() == [1]
+    assert float(loss(batch.targets, student)) == pytest.approx(wanted, rel=1e-4)
+
+
 def test_a_student_must_write_like_its_teacher(models):
     _, learned = models["tcn"]
     with pytest.raises(UsageError, match="every 2 frames"):

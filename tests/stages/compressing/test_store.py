@@ -11,7 +11,7 @@ from aitk.core.contract.options import resolve
 from aitk.core.contract.progress import Silent
 from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Score
 from aitk.stages.compressing import store as stage
-from aitk.stages.compressing.shrink import Candidate
+from aitk.stages.compressing.steps import Candidate
 from aitk.stages.compressing.store import CALIBRATION_BATCH, calibration_batches, store
 from aitk.stages.options import CompressOptions
 
