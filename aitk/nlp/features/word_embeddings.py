@@ -87,7 +87,8 @@ def learn_tokenizer(
     vectors of the embedding layer if ``settings.embeddings`` names a source.
 
     Raises:
-        UsageError: both pretrained weights and vectors are given.
+        UsageError: both pretrained weights and vectors are given, or neither weights nor a way to
+            learn a tokeniser.
     """
     wants_vectors = getattr(settings, "embeddings", None) is not None
     if start is not None and start.tokenizer is not None:
@@ -96,6 +97,12 @@ def learn_tokenizer(
         return start.tokenizer, None
     if wants_vectors:
         return embedded_tokenizer(texts, settings, note=note)
+    if not hasattr(settings, "tokenizer"):
+        raise UsageError(
+            "the model needs a pretrained encoder; none is given",
+            where="--model",
+            hint="Name the encoder with --from",
+        )
     return train_tokenizer(texts, settings), None
 
 
