@@ -84,7 +84,7 @@ def pad_in_steps(
 
 
 def sif_weights(
-    texts: Iterable[Sequence[int]], tokenizer: SubwordTokenizer, *, sif: float
+    texts: Iterable[Sequence[int] | np.ndarray], tokenizer: SubwordTokenizer, *, sif: float
 ) -> np.ndarray:
     """Weight of each unit, (units,): sif / (sif + p), where p is its share of these texts.
 

@@ -176,7 +176,9 @@ def teach(
     from aitk.core.inference.predictors import KerasPredictor
 
     task, rows = work.task, work.rows
-    facts = {"unlabelled_rows": len(rows) - work.labelled} if len(rows) > work.labelled else {}
+    facts: dict[str, Any] = {}
+    if len(rows) > work.labelled:
+        facts = {"unlabelled_rows": len(rows) - work.labelled}
     if isinstance(task, DistillsSequences) and (
         work.sequences or not isinstance(task, DistillsRows)
     ):

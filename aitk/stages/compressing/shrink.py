@@ -66,7 +66,11 @@ def train_smaller(
     start_keras(reporter)
     from aitk.core.runtime.devices import set_up_training
 
-    made = {"distill": options.distill, "channels": options.prune_channels, "prune": options.prune}
+    made: dict[str, Any] = {
+        "distill": options.distill,
+        "channels": options.prune_channels,
+        "prune": options.prune,
+    }
     made |= {name: each for name in TRANSFORMER_PARTS if (each := getattr(options, name))}
     if options.prune and options.prune_pattern != "any":
         made["pattern"] = options.prune_pattern
