@@ -32,7 +32,7 @@ def share_in_corner(heat):
 def test_rise_finds_the_corner():
     found = rise(image(), probability)
     heat = found.heat
-    assert found.reliability >= 0.9 and 128 <= found.masks < 512
+    assert found.reliability >= 0.75 and 128 <= found.masks < 512
     assert heat.shape == (SIDE, SIDE)
     assert heat.min() == 0
     row, column = np.unravel_index(heat.argmax(), heat.shape)
@@ -44,7 +44,7 @@ def test_rise_finds_the_corner():
 def test_an_image_without_a_cause_takes_all_masks():
     rng = np.random.default_rng(0)
     found = rise(image(), lambda images: rng.random(len(images)))
-    assert found.masks == 512 and found.reliability < 0.9
+    assert found.masks == 512 and found.reliability < 0.75
 
 
 def test_a_right_map_is_more_faithful_than_random_and_a_wrong_one_less():
