@@ -197,8 +197,8 @@ class CompressOptions:
     quantize: str = option(
         "none",
         "number format: int8 tries static, dynamic, int16 and float16 until one keeps the score;"
-        " the others are used as given",
-        choices=("none", "int8", "static", "dynamic", "int16", "float16"),
+        " the others are used as given; weights (8 bits) and int4 round only what is stored",
+        choices=("none", "int8", "static", "dynamic", "int16", "float16", "weights", "int4"),
     )
     format: str | None = option(
         None,

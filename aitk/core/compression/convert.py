@@ -36,7 +36,7 @@ def main(folder: Path) -> None:
             continue
         layers = count_layers(target, format=format)
         if format == "keras-quantized":
-            layers = count_quantized(model)
+            layers = count_quantized(model, scheme=scheme)
         result = {"scheme": scheme, "refused": refused, "layers": layers}
         (folder / "result.json").write_text(json.dumps(result), encoding="utf-8")
         return
@@ -60,7 +60,7 @@ def write(model: Any, target: Path, *, format: str, scheme: str, calibration: Ba
     elif format == "saved_model":
         write_saved_model(model, target)
     else:
-        save_quantized(model, target)
+        save_quantized(model, target, scheme=scheme)
 
 
 def write_saved_model(model: Any, target: Path) -> None:

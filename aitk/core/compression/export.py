@@ -26,7 +26,7 @@ from aitk.core.runtime.forking import Ended, ForkServer
 
 #: File format -> its values of ``--quantize``; see ``schemes``.
 FORMATS = {
-    "keras": ("none", "int8", "dynamic"),
+    "keras": ("none", "int8", "weights", "int4"),
     "litert": ("none", "int8", "static", "dynamic", "int16", "float16"),
     "onnx": ("none", "int8", "static", "dynamic", "float16"),
     "saved_model": ("none",),
@@ -52,7 +52,8 @@ class Exported:
 
 
 def choose_format(format: str | None, quantize: str) -> str:
-    """The run format to write: by default LiteRT for quantised weights, else Keras.
+    """The run format to write: by default LiteRT for quantised weights, Keras for those that only
+    it can store.
 
     LiteRT's int8 was as small as ONNX Runtime's and faster with every architecture here, for one
     row and for 32; compare ``compress --format litert`` and ``--format onnx`` for a run.
@@ -60,7 +61,7 @@ def choose_format(format: str | None, quantize: str) -> str:
     Raises:
         UsageError: the format cannot store such weights, or its packages are missing.
     """
-    format = format or ("keras" if quantize == "none" else "litert")
+    format = format or ("litert" if quantize in FORMATS["litert"][1:] else "keras")
     if quantize not in FORMATS[format]:
         able = [name for name, kinds in FORMATS.items() if quantize in kinds]
         raise UsageError(

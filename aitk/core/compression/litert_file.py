@@ -47,11 +47,14 @@ def write_litert(model: Any, target: Path, *, scheme: str, calibration: Batches)
     trained = scheme == "static" and has_fake_quantization(model)
     traced = trace(model)
     functions: dict[int | None, Any] = {None: traced}
-    if any(operation.startswith(LOOPS) for operation in operations_of(traced)):
+    if _has_loops(traced):
         functions = {batch: trace(model, batch=batch) for batch in LOOP_BATCHES}
     with tempfile.TemporaryDirectory(prefix="aitk-frozen-") as folder:
-        cached = None in functions and scheme not in CALIBRATED
-        names = _save_frozen(model, folder, functions, cached=cached)
+        # A step of a recurrent decoder is a cell without a loop.
+        graphs = {} if scheme in CALIBRATED else decoding_graphs(model)
+        if any(map(_has_loops, graphs.values())):
+            graphs = {}
+        names = _save_frozen(model, folder, functions, graphs)
         if scheme not in CALIBRATED or trained:  # the graph itself holds the ranges
             target.write_bytes(_litert(folder, names, scheme=scheme))
             return
@@ -61,11 +64,18 @@ def write_litert(model: Any, target: Path, *, scheme: str, calibration: Batches)
     _check_runs(target, calibration)
 
 
+def _has_loops(function: Any) -> bool:
+    return any(operation.startswith(LOOPS) for operation in operations_of(function))
+
+
 def _save_frozen(
-    model: Any, folder: str, functions: Mapping[int | None, Any], *, cached: bool
+    model: Any,
+    folder: str,
+    functions: Mapping[int | None, Any],
+    graphs: Mapping[str, Any],
 ) -> list[str]:
-    """Save one signature per batch size, with constant weights; with ``cached`` also those for
-    token-by-token decoding, if the model supports it.
+    """Save one signature per batch size, with constant weights, and the ``graphs`` for
+    token-by-token decoding.
 
     The converter silently drops the weights of variables captured by several signatures.
     """
@@ -84,7 +94,7 @@ def _save_frozen(
         signatures[f"batch_{batch or 'any'}"] = function.get_concrete_function(
             **signature(model, batch=batch)
         )
-    for name, graph in decoding_graphs(model).items() if cached else ():
+    for name, graph in graphs.items():
         signatures[name] = _frozen_signature(graph)
     # The file is not trained, and Swish's gradient cannot be saved from a frozen graph.
     options = tf.saved_model.SaveOptions(experimental_custom_gradients=False)

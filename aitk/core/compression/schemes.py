@@ -17,6 +17,8 @@ from aitk.core.metrics.statistics import Drop
 #: Storage and arithmetic of each scheme. The affected layers are counted in the file itself.
 SCHEMES: Mapping[str, str] = {
     "none": "float32",
+    "weights": "int8 weights in groups, float32 arithmetic",
+    "int4": "int4 weights in groups, float32 arithmetic",
     "static": "int8 weights and activations, calibrated on training rows",
     "dynamic": "int8 weights; activations quantised on the fly, or left in float",
     "int16": "int8 weights and int16 activations, calibrated on training rows",
@@ -26,7 +28,7 @@ SCHEMES: Mapping[str, str] = {
 CALIBRATED = frozenset({"static", "int16"})
 #: File format -> the schemes tried for ``--quantize int8``.
 LADDERS: Mapping[str, tuple[str, ...]] = {
-    "keras-quantized": ("dynamic",),
+    "keras-quantized": ("weights",),
     "litert": ("static", "dynamic", "int16", "float16"),
     "onnx": ("static", "dynamic", "float16"),
 }

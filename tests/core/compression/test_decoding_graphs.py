@@ -9,6 +9,7 @@ from aitk.core.compression.litert_file import write_litert
 from aitk.core.inference.predictors import KerasPredictor, LiteRTPredictor
 from aitk.nlp.models.decoders.gpt import Gpt
 from aitk.nlp.models.decoders.language_models import NextTokens
+from aitk.nlp.models.decoders.lstm_lm import LstmLanguageModel
 from aitk.nlp.models.decoders.seq2seq import TransformerSeq2Seq, Translator
 
 INPUTS = {
@@ -23,8 +24,9 @@ TOKENS = np.array([[1, 5, 9], [1, 2, 3]], np.int32)
     [
         (lambda: Translator(TransformerSeq2Seq(20, 16, 1, 2, 24, dropout=0.1)), INPUTS),
         (lambda: NextTokens(Gpt(20, 16, 2, 2, dropout=0.1)), {}),
+        (lambda: NextTokens(LstmLanguageModel(20, 16, 2, dropout=0.1)), {}),
     ],
-    ids=["translator", "gpt"],
+    ids=["translator", "gpt", "lstm"],
 )
 def test_a_litert_file_decodes_token_by_token(model, inputs, tmp_path):
     model = model()

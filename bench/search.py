@@ -1,0 +1,75 @@
+"""Time exact search by cosine, and a graph index (usearch, HNSW) where it is installed.
+
+    python bench/search.py --rows 1000000 --graph-rows 100000
+
+The vectors are normal around 1,000 centres, so that neighbours are nearer than chance. ``--batch``
+queries are searched at once, as ``predict --index`` does. Recall@10 is that of the graph against
+the exact search in the same rows. CPU seconds, of as many threads as OMP_NUM_THREADS allows.
+"""
+
+from __future__ import annotations
+
+import argparse
+import time
+
+import numpy as np
+
+from aitk.nlp.decoding.neighbours import nearest, unit_rows
+
+CENTRES, BLOCK = 1000, 50_000
+
+
+def made_vectors(rows: int, size: int, rng: np.random.Generator, centres: np.ndarray) -> np.ndarray:
+    """Unit rows (rows, size) around the centres."""
+    vectors = np.empty((rows, size), np.float32)
+    for start in range(0, rows, BLOCK):
+        count = min(BLOCK, rows - start)
+        noise = rng.standard_normal((count, size), np.float32)
+        near = centres[rng.integers(len(centres), size=count)]
+        vectors[start : start + count] = unit_rows(near + noise)
+    return vectors
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=1_000_000)
+    parser.add_argument("--graph-rows", type=int, default=100_000)
+    parser.add_argument("--size", type=int, default=384)
+    parser.add_argument("--batch", type=int, default=32)
+    given = parser.parse_args()
+    rng = np.random.default_rng(0)
+    centres = rng.standard_normal((CENTRES, given.size), np.float32)
+    vectors = made_vectors(given.rows, given.size, rng, centres)
+    queries = made_vectors(2 * given.batch, given.size, rng, centres)
+    nearest(queries[:1], vectors[:BLOCK], count=10)
+    for batch in (1, given.batch):
+        begun = time.process_time()
+        for start in (0, batch):
+            nearest(queries[start : start + batch], vectors, count=10)
+        each = (time.process_time() - begun) / (2 * batch)
+        print(f"exact, {given.rows:,} x {given.size}, {batch} at once: {1000 * each:.1f} ms a query")
+    try:
+        from usearch.index import Index
+    except ImportError:
+        return
+    part = vectors[: given.graph_rows]
+    graph = Index(ndim=given.size, metric="ip")
+    begun = time.process_time()
+    graph.add(np.arange(len(part)), part, threads=1)
+    print(f"usearch, {len(part):,} rows: built in {time.process_time() - begun:.1f} s")
+    begun = time.process_time()
+    found = graph.search(queries, 10, threads=1).keys
+    each = (time.process_time() - begun) / len(queries)
+    best, _ = nearest(queries, part, count=10)
+    begun = time.process_time()
+    nearest(queries[: given.batch], part, count=10)
+    exact = (time.process_time() - begun) / given.batch
+    same = [len(set(a) & set(b)) / 10 for a, b in zip(best.tolist(), found.tolist(), strict=True)]
+    print(
+        f"usearch: {1000 * each:.2f} ms a query, recall@10 {np.mean(same):.3f},"
+        f" {graph.memory_usage / 2**20:.0f} MiB; exact in the same rows {1000 * exact:.2f} ms"
+    )
+
+
+if __name__ == "__main__":
+    main()
