@@ -47,7 +47,9 @@ def main() -> None:
         for start in (0, batch):
             nearest(queries[start : start + batch], vectors, count=10)
         each = (time.process_time() - begun) / (2 * batch)
-        print(f"exact, {given.rows:,} x {given.size}, {batch} at once: {1000 * each:.1f} ms a query")
+        print(
+            f"exact, {given.rows:,} x {given.size}, {batch} at once: {1000 * each:.1f} ms a query"
+        )
     try:
         from usearch.index import Index
     except ImportError:

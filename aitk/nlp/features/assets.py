@@ -14,7 +14,7 @@ from aitk.core.io.files import write_json
 from aitk.core.io.json_files import Size, read_json
 
 if TYPE_CHECKING:
-    from aitk.nlp.features.tokenizers import Tokenizer
+    from aitk.nlp.features.tokenizers import SubwordTokenizer, Tokenizer
 
 
 #: The shape of ``text.json``.
@@ -48,6 +48,29 @@ class TextAssets:
         (folder / "tokenizer").mkdir(parents=True, exist_ok=True)
         write_json(folder / "text.json", label_values(self) | {"max_length": self.max_length})
         self.tokenizer.save(folder / "tokenizer")
+
+
+@dataclass(frozen=True)
+class SubwordAssets:
+    """The base of assets of models that read or write subwords."""
+
+    text: TextAssets
+
+    @property
+    def tokenizer(self) -> SubwordTokenizer:
+        return self.text.tokenizer  # type: ignore[return-value]
+
+    @property
+    def max_length(self) -> int:
+        return self.text.max_length
+
+    @property
+    def start_id(self) -> int:
+        return self.tokenizer.start_id  # type: ignore[return-value]  # where the task checks it
+
+    @property
+    def end_id(self) -> int:
+        return self.tokenizer.end_id  # type: ignore[return-value]
 
 
 def load_text_assets(folder: Path) -> TextAssets:

@@ -14,10 +14,9 @@ import numpy as np
 from aitk.core.contract.task import Batch, Example
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import read_json
-from aitk.nlp.features.assets import TextAssets, load_text_assets
+from aitk.nlp.features.assets import SubwordAssets, load_text_assets
 from aitk.nlp.features.batching import pad_tokens
 from aitk.nlp.features.chat import ChatTemplate, encode_dialogue, load_chat, parse_messages
-from aitk.nlp.features.tokenizers import SubwordTokenizer
 
 #: Text beyond this many windows of ``max_length`` tokens is not read.
 WINDOWS = 64
@@ -26,7 +25,7 @@ SHAPE = {"pack": bool, "running_text": bool}
 
 
 @dataclass(frozen=True)
-class CausalAssets:
+class CausalAssets(SubwordAssets):
     """The tokeniser, including its start and end tokens.
 
     Attributes:
@@ -35,26 +34,9 @@ class CausalAssets:
         running_text: rows are passages, which have no end.
     """
 
-    text: TextAssets
     chat: ChatTemplate | None = None
     pack: bool = False
     running_text: bool = False
-
-    @property
-    def tokenizer(self) -> SubwordTokenizer:
-        return self.text.tokenizer  # type: ignore[return-value]
-
-    @property
-    def max_length(self) -> int:
-        return self.text.max_length
-
-    @property
-    def start_id(self) -> int:
-        return self.tokenizer.start_id  # type: ignore[return-value]  # learn saw to it
-
-    @property
-    def end_id(self) -> int:
-        return self.tokenizer.end_id  # type: ignore[return-value]
 
     @cached_property
     def end_ids(self) -> frozenset[int]:

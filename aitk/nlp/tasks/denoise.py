@@ -14,16 +14,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.contract.errors import ArtifactError
-from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note
+from aitk.core.contract.task import Batch, Example, Note
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import read_json
 from aitk.core.metrics.baselines import Baseline, Rows
-from aitk.nlp.features.assets import TextAssets, load_text_assets
+from aitk.nlp.features.assets import SubwordAssets, TextAssets, load_text_assets
 from aitk.nlp.features.batching import pad_shifted, pad_tokens
 from aitk.nlp.features.denoising import draw_spans, infill, split_spans
 from aitk.nlp.features.masking import own_rng
-from aitk.nlp.features.tokenizers import SubwordTokenizer, train_subwords
-from aitk.nlp.metrics.perplexity import score_batch, score_tokens
+from aitk.nlp.features.tokenizers import train_subwords
+from aitk.nlp.metrics.perplexity import score_batch
 from aitk.nlp.tasks.translate_models import TranslationModel
 from aitk.nlp.tasks.translate_settings import DenoisingLstmSettings, DenoisingTransformerSettings
 from aitk.nlp.tasks.unlabelled import UnlabelledTexts
@@ -37,30 +37,13 @@ SHAPE = {"noise": str, "noise_share": float, "span": float, "label_smoothing": f
 
 
 @dataclass(frozen=True)
-class DenoisingAssets:
+class DenoisingAssets(SubwordAssets):
     """The tokeniser, and how texts are corrupted."""
 
-    text: TextAssets
     noise: str
     noise_share: float
     span: float
     label_smoothing: float
-
-    @property
-    def tokenizer(self) -> SubwordTokenizer:
-        return self.text.tokenizer  # type: ignore[return-value]
-
-    @property
-    def max_length(self) -> int:
-        return self.text.max_length
-
-    @property
-    def start_id(self) -> int:
-        return self.tokenizer.start_id  # type: ignore[return-value]  # checked by ``learn``
-
-    @property
-    def end_id(self) -> int:
-        return self.tokenizer.end_id  # type: ignore[return-value]
 
     @property
     def sentinels(self) -> list[int]:
@@ -80,7 +63,6 @@ class Denoise(UnlabelledTexts[DenoisingAssets]):
         "transformer": TranslationModel(DenoisingTransformerSettings),
         "lstm": TranslationModel(DenoisingLstmSettings),
     }
-    metric = Metric("perplexity", higher_is_better=False, is_rate=False)
 
     def learn(
         self,
@@ -156,16 +138,6 @@ class Denoise(UnlabelledTexts[DenoisingAssets]):
         self, batch: Batch, outputs: np.ndarray, assets: DenoisingAssets
     ) -> dict[str, np.ndarray]:
         return score_batch(batch, outputs).measure(assets.tokenizer)
-
-    def score(
-        self,
-        measured: Mapping[str, np.ndarray],
-        assets: DenoisingAssets,
-        *,
-        resamples: int = 0,
-        seed: int = 0,
-    ) -> Evaluation:
-        return score_tokens(measured, resamples=resamples, seed=seed)
 
     def baselines(
         self, train: Rows, summary: Mapping[str, Any], assets: DenoisingAssets

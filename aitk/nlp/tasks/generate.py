@@ -13,7 +13,7 @@ import numpy as np
 
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note
+from aitk.core.contract.task import Batch, Example, Note
 from aitk.core.decoding.continuation import continue_texts
 from aitk.core.decoding.incremental import Decoder, UncachedDecoder
 from aitk.core.decoding.sampling import choose_token, penalize_repetition
@@ -39,7 +39,7 @@ from aitk.nlp.features.causal import (
 from aitk.nlp.features.chat import find_chat, new_chat
 from aitk.nlp.features.masking import own_rng
 from aitk.nlp.features.tokenizers import train_subwords
-from aitk.nlp.metrics.perplexity import TokenScores, score_batch, score_rows, score_tokens
+from aitk.nlp.metrics.perplexity import TokenScores, score_batch, score_rows
 from aitk.nlp.models.specs import CausalModel
 from aitk.nlp.tasks.settings import CausalHubSettings, CausalLstmSettings, GptSettings
 from aitk.nlp.tasks.unlabelled import UnlabelledTexts
@@ -71,7 +71,6 @@ class Generate(UnlabelledTexts[CausalAssets]):
         "lstm": CausalModel(CausalLstmSettings, "aitk.nlp.models.decoders.lstm_lm:build_lstm"),
         "hub": CausalModel(CausalHubSettings),
     }
-    metric = Metric("perplexity", higher_is_better=False, is_rate=False)
 
     def read(
         self, sources: Sequence[str], reading: GenerateReading, *, labelled: bool, note: Note
@@ -105,9 +104,8 @@ class Generate(UnlabelledTexts[CausalAssets]):
         tables: Path | None = None,
         note: Note,
     ) -> CausalAssets:
-        tokenizer = start.tokenizer if start else None
-        if tokenizer is None:
-            tokenizer = train_subwords(_texts_of(rows), settings)
+        known = start.tokenizer if start else None
+        tokenizer = known or train_subwords(_texts_of(rows), settings)
         if tokenizer.start_id is None or tokenizer.end_id is None:
             raise ArtifactError(
                 "its vocabulary has no start and end tokens",
@@ -261,16 +259,6 @@ class Generate(UnlabelledTexts[CausalAssets]):
 
     def measure(self, batch: Batch, outputs: Any, assets: CausalAssets) -> dict[str, np.ndarray]:
         return _scores(batch, outputs).measure(assets.tokenizer)
-
-    def score(
-        self,
-        measured: Mapping[str, np.ndarray],
-        assets: CausalAssets,
-        *,
-        resamples: int = 0,
-        seed: int = 0,
-    ) -> Evaluation:
-        return score_tokens(measured, resamples=resamples, seed=seed)
 
     def log_probabilities(
         self,

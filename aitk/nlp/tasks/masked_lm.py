@@ -11,15 +11,15 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.contract.errors import ArtifactError, UsageError
-from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note
+from aitk.core.contract.task import Batch, Example, Note
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import read_json
 from aitk.core.metrics.baselines import Baseline, Rows
 from aitk.core.metrics.classification import log_softmax
-from aitk.nlp.features.assets import TextAssets, load_text_assets
+from aitk.nlp.features.assets import SubwordAssets, TextAssets, load_text_assets
 from aitk.nlp.features.masking import choose_tokens, hide_tokens, own_rng
-from aitk.nlp.features.tokenizers import SubwordTokenizer, train_subwords
-from aitk.nlp.metrics.perplexity import measure_tokens, score_tokens
+from aitk.nlp.features.tokenizers import train_subwords
+from aitk.nlp.metrics.perplexity import measure_tokens
 from aitk.nlp.models.specs import MaskedModel
 from aitk.nlp.tasks.settings import MaskedHubSettings, MaskedTransformerSettings
 from aitk.nlp.tasks.unlabelled import UnlabelledTexts
@@ -31,20 +31,11 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class MaskedAssets:
+class MaskedAssets(SubwordAssets):
     """The tokeniser and the masking settings."""
 
-    text: TextAssets
     mask_share: float
     whole_words: bool
-
-    @property
-    def tokenizer(self) -> SubwordTokenizer:
-        return self.text.tokenizer  # type: ignore[return-value]
-
-    @property
-    def max_length(self) -> int:
-        return self.text.max_length
 
     @cached_property
     def ordinary(self) -> np.ndarray:
@@ -80,7 +71,6 @@ class MaskedLanguageModel(UnlabelledTexts[MaskedAssets]):
         ),
         "hub": MaskedModel(MaskedHubSettings),
     }
-    metric = Metric("perplexity", higher_is_better=False, is_rate=False)
 
     def learn(
         self,
@@ -93,9 +83,8 @@ class MaskedLanguageModel(UnlabelledTexts[MaskedAssets]):
         tables: Path | None = None,
         note: Note,
     ) -> MaskedAssets:
-        tokenizer = start.tokenizer if start else None
-        if tokenizer is None:
-            tokenizer = train_subwords((row["text"] for row in rows), settings)
+        known = start.tokenizer if start else None
+        tokenizer = known or train_subwords((row["text"] for row in rows), settings)
         if tokenizer.mask_id is None:
             raise ArtifactError(
                 "its vocabulary has no mask token",
@@ -218,16 +207,6 @@ class MaskedLanguageModel(UnlabelledTexts[MaskedAssets]):
     ) -> dict[str, np.ndarray]:
         """Per row: number of masked tokens, of correct predictions, and the summed loss (nats)."""
         return measure_tokens(batch, outputs)
-
-    def score(
-        self,
-        measured: Mapping[str, np.ndarray],
-        assets: MaskedAssets,
-        *,
-        resamples: int = 0,
-        seed: int = 0,
-    ) -> Evaluation:
-        return score_tokens(measured, resamples=resamples, seed=seed)
 
     def baselines(
         self, train: Rows, summary: Mapping[str, Any], assets: MaskedAssets

@@ -23,9 +23,9 @@ from aitk.core.metrics.classification import log_softmax
 from aitk.nlp.data.formats.text_lines import TextLines
 from aitk.nlp.data.languages import language_of, script_of
 from aitk.nlp.data.options import TranslateOptions, TranslateReading
-from aitk.nlp.features.assets import TextAssets, load_text_assets
+from aitk.nlp.features.assets import SubwordAssets, TextAssets, load_text_assets
 from aitk.nlp.features.batching import pad_shifted, pad_tokens
-from aitk.nlp.features.tokenizers import SubwordTokenizer, train_subwords
+from aitk.nlp.features.tokenizers import train_subwords
 from aitk.nlp.metrics.translation import (
     DEFAULT_SPLITTER,
     SPLITTERS,
@@ -51,7 +51,7 @@ DEFAULTS = TranslateOptions()
 
 
 @dataclass(frozen=True)
-class TranslationAssets:
+class TranslationAssets(SubwordAssets):
     """The subwords and the scoring of translations.
 
     Attributes:
@@ -60,25 +60,8 @@ class TranslationAssets:
         splitter: sacreBLEU's tokeniser for the target language.
     """
 
-    text: TextAssets
     label_smoothing: float
     splitter: str
-
-    @property
-    def tokenizer(self) -> SubwordTokenizer:
-        return self.text.tokenizer  # type: ignore[return-value]
-
-    @property
-    def max_length(self) -> int:
-        return self.text.max_length
-
-    @property
-    def start_id(self) -> int:
-        return self.tokenizer.start_id  # type: ignore[return-value]  # learn saw to it
-
-    @property
-    def end_id(self) -> int:
-        return self.tokenizer.end_id  # type: ignore[return-value]
 
     def bias(self) -> np.ndarray:
         """Additive mask that excludes special tokens other than the end, (vocabulary,) float32."""

@@ -9,17 +9,19 @@ from typing import Any
 import numpy as np
 
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import AssetsT, Note, Task
+from aitk.core.contract.task import AssetsT, Evaluation, Metric, Note, Task
 from aitk.nlp.data.languages import language_of, mix_languages
 from aitk.nlp.data.options import TextReading
 from aitk.nlp.data.quality import TextInspector
 from aitk.nlp.data.reading import read_texts
+from aitk.nlp.metrics.perplexity import score_tokens
 
 
 class UnlabelledTexts(Task[AssetsT]):
-    """Texts without labels, from files in many formats."""
+    """Texts without labels, from files in many formats, scored by the perplexity of tokens."""
 
     reading = TextReading
+    metric = Metric("perplexity", higher_is_better=False, is_rate=False)
     content = "text"
 
     def read(
@@ -58,3 +60,13 @@ class UnlabelledTexts(Task[AssetsT]):
         import tensorflow_datasets as tfds
 
         return {"text": tfds.features.Text()}
+
+    def score(
+        self,
+        measured: Mapping[str, np.ndarray],
+        assets: AssetsT,
+        *,
+        resamples: int = 0,
+        seed: int = 0,
+    ) -> Evaluation:
+        return score_tokens(measured, resamples=resamples, seed=seed)
