@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import tempfile
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
@@ -26,6 +27,8 @@ from aitk.core.contract.errors import ArtifactError
 #: Recurrent loops are compiled for a fixed number of rows: one signature for a single row, one for
 #: a batch. Both share their weights in the file.
 LOOP_BATCHES = (1, 32)
+#: Weights of all signatures together: converting 1.1 GB of them took over 17 GB of memory.
+LARGEST_BYTES = 1_000_000_000
 #: Concatenating operations: in int8 all their inputs share one scale.
 JOINING = frozenset({"CONCATENATION", "PACK"})
 #: Operations that only rearrange values.
@@ -54,6 +57,7 @@ def write_litert(model: Any, target: Path, *, scheme: str, calibration: Batches)
         graphs = {} if scheme in CALIBRATED else decoding_graphs(model)
         if any(map(_has_loops, graphs.values())):
             graphs = {}
+        _check_size(model, copies=len(functions) + ("step" in graphs))
         names = _save_frozen(model, folder, functions, graphs)
         if scheme not in CALIBRATED or trained:  # the graph itself holds the ranges
             target.write_bytes(_litert(folder, names, scheme=scheme))
@@ -62,6 +66,16 @@ def write_litert(model: Any, target: Path, *, scheme: str, calibration: Batches)
             _calibrated(folder, names, calibration, scheme=scheme, apart_from=float32_layers(model))
         )
     _check_runs(target, calibration)
+
+
+def _check_size(model: Any, *, copies: int) -> None:
+    """Refuse a model whose weights are too large to be constants of so many signatures."""
+    size = copies * sum(4 * math.prod(each.shape) for each in model.weights)
+    if size > LARGEST_BYTES:
+        raise Unsuitable(
+            f"its weights take {size / 1e9:.1f} GB in the converter, which allows"
+            f" {LARGEST_BYTES / 1e9:g}: use --format keras with --quantize int4 or weights"
+        )
 
 
 def _has_loops(function: Any) -> bool:
