@@ -52,7 +52,7 @@ def main() -> None:
         )
 
     show("float32", run.model_path.stat().st_size)
-    exact = [np.array(each) for each in model.weights]
+    exact = [np.asarray(each).copy() for each in model.weights]
     for scheme in BITS:
         for variable, values in zip(model.weights, exact, strict=True):
             variable.assign(values)
@@ -61,7 +61,7 @@ def main() -> None:
             save_quantized(model, path, scheme=scheme)
             size = path.stat().st_size + path.with_name("model.json").stat().st_size
             for variable, other in zip(model.weights, load_quantized(path).weights, strict=True):
-                variable.assign(np.array(other))
+                variable.assign(np.asarray(other))
         show(scheme, size)
 
 

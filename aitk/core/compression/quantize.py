@@ -4,13 +4,14 @@ Every kernel and embedding table is rounded, whatever the layer: Keras' own ``qu
 attention, recurrent cells and convolutions, and a head that is tied to an embedding would read its
 integers as they are. A weight of a group of ``GROUPS`` inputs of one output is ``low + code *
 scale``, rounded to the nearest (Dettmers and Zettlemoyer 2023 on the size of groups). The file is
-small; the model that is rebuilt from it computes in float32.
+small; the model that is rebuilt from it computes in float32. Embedding tables have 8 bits in either
+case: of a language model they are also the weights of all outputs.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -100,15 +101,15 @@ def save_quantized(model: keras.Model, weights: Path, *, scheme: str) -> None:
 
     configuration = weights.with_name(CONFIGURATION)
     configuration.write_text(model.to_json(), encoding="utf-8")
-    bits = BITS[scheme]
     with h5py.File(weights, "w") as file:
-        file["bits"] = np.array([bits])
+        file["bits"] = np.array([BITS[scheme]])
         for number, variable in enumerate(model.weights):
             values = np.asarray(variable)
             if not _is_rounded(variable):
                 file[f"{number}/values"] = values
                 continue
-            codes = round_weights(_as_matrix(variable, values), bits=bits)
+            bits = _bits_of(variable, BITS[scheme])
+            codes = round_weights(_as_matrix(variable, values, bits), bits=bits)
             for name in ("codes", "low", "scale"):
                 file[f"{number}/{name}"] = getattr(codes, name)
 
@@ -124,7 +125,9 @@ def count_quantized(model: keras.Model, *, scheme: str) -> dict[str, dict[str, i
             kind = TABLE
         elif len(variable.shape) > 3:
             kind = CONVOLUTION
-        stored = f"int{BITS[scheme]} weights" if _is_rounded(variable) else "float32"
+        stored = (
+            f"int{_bits_of(variable, BITS[scheme])} weights" if _is_rounded(variable) else "float32"
+        )
         counts.setdefault(kind, Counter())[stored] += 1
     return {kind: dict(each) for kind, each in counts.items()}
 
@@ -163,18 +166,34 @@ def _values(variable: Any, arrays: Mapping[str, np.ndarray], number: int, bits: 
     """The stored values of a variable, in its shape."""
     if not _is_rounded(variable):
         return arrays[f"{number}/values"]
+    bits = _bits_of(variable, bits)
     codes = Codes(bits, *(arrays[f"{number}/{name}"] for name in ("codes", "low", "scale")))
     shape = tuple(variable.shape)
     if variable.name == "embeddings":
         return codes.matrix(shape[1]).T
-    return codes.matrix(int(np.prod(shape[:-1]))).reshape(shape)
+    return codes.matrix(_inputs(shape, bits)).reshape(shape)
 
 
-def _as_matrix(variable: Any, values: np.ndarray) -> np.ndarray:
+def _as_matrix(variable: Any, values: np.ndarray, bits: int) -> np.ndarray:
     """(inputs, outputs): a row of an embedding table is what an output of its tied head sums."""
     if variable.name == "embeddings":
         return values.T.astype(np.float32)
-    return values.reshape(-1, values.shape[-1]).astype(np.float32)
+    return values.reshape(_inputs(values.shape, bits), -1).astype(np.float32)
+
+
+def _inputs(shape: Sequence[int], bits: int) -> int:
+    """The fewest leading axes that hold a group: all but the last of a convolution, the first of
+    the projections of attention, (inputs, heads, size)."""
+    inputs = 1
+    for side in shape[:-1]:
+        inputs *= side
+        if inputs >= GROUPS[bits]:
+            break
+    return inputs
+
+
+def _bits_of(variable: Any, bits: int) -> int:
+    return 8 if variable.name == "embeddings" else bits
 
 
 def _is_rounded(variable: Any) -> bool:

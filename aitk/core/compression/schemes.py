@@ -18,7 +18,7 @@ from aitk.core.metrics.statistics import Drop
 SCHEMES: Mapping[str, str] = {
     "none": "float32",
     "weights": "int8 weights in groups, float32 arithmetic",
-    "int4": "int4 weights in groups, float32 arithmetic",
+    "int4": "int4 kernels and int8 tables in groups, float32 arithmetic",
     "static": "int8 weights and activations, calibrated on training rows",
     "dynamic": "int8 weights; activations quantised on the fly, or left in float",
     "int16": "int8 weights and int16 activations, calibrated on training rows",
