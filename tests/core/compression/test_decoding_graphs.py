@@ -5,8 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from aitk.core.compression import litert_file
-from aitk.core.compression.calibration import Unsuitable
 from aitk.core.compression.litert_file import write_litert
 from aitk.core.inference.predictors import KerasPredictor, LiteRTPredictor
 from aitk.nlp.models.decoders.gpt import Gpt
@@ -19,17 +17,6 @@ INPUTS = {
     "padding_mask": np.array([[1, 1, 1, 1], [1, 1, 0, 0]], np.int32),
 }
 TOKENS = np.array([[1, 5, 9], [1, 2, 3]], np.int32)
-
-
-def test_a_model_that_is_too_large_is_refused_before_it_fills_the_memory(tmp_path, monkeypatch):
-    monkeypatch.setattr(litert_file, "LARGEST_BYTES", 10_000)
-    with pytest.raises(Unsuitable, match="--quantize int4"):
-        write_litert(
-            NextTokens(Gpt(20, 16, 1, 2, dropout=0.1)),
-            tmp_path / "a",
-            scheme="none",
-            calibration=(),
-        )
 
 
 @pytest.mark.parametrize(
