@@ -60,7 +60,7 @@ def protocols() -> list[type]:
         value
         for value in vars(capabilities).values()
         if getattr(value, "_is_runtime_protocol", False)
-        and value.__module__ == capabilities.__name__
+        and value.__module__.startswith(capabilities.__name__)
     ]
 
 
