@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,18 +23,35 @@ class Column:
 
 
 def columns(rows: Sequence[Row]) -> list[Column]:
-    """The columns of a table; the numbers of a column have equally many decimals."""
-    return [_column(name, [row.get(name) for row in rows]) for name in rows[0]]
+    """The columns of a table.
+
+    The numbers of a column have equally many decimals; of metrics, which have scales of their own,
+    those of a row.
+    """
+    if "metric" in rows[0]:
+        places = [_places(row.values()) for row in rows]
+        return [_column(name, [row.get(name) for row in rows], places) for name in rows[0]]
+    found = []
+    for name in rows[0]:
+        values = [row.get(name) for row in rows]
+        places = [1 if _is_coarse(name) else _places(values)] * len(rows)
+        found.append(_column(name, values, places))
+    return found
 
 
-def _column(name: str, values: Sequence[Any]) -> Column:
-    floats = [value for value in values if isinstance(value, float) and math.isfinite(value)]
-    places = 1 if _is_coarse(name) else decimals(max(map(abs, floats), default=0.0))
+def _places(values: Iterable[Any]) -> int:
+    """The decimals of numbers that are read together."""
+    floats = [abs(value) for value in values if isinstance(value, float) and math.isfinite(value)]
+    return decimals(max(floats, default=0.0))
+
+
+def _column(name: str, values: Sequence[Any], places: Sequence[int]) -> Column:
     numeric = all(
         value is None or (isinstance(value, int | float) and not isinstance(value, bool))
         for value in values
     )
-    return Column(name.replace("_", " "), [cell(value, places) for value in values], numeric)
+    cells = [cell(value, count) for value, count in zip(values, places, strict=True)]
+    return Column(name.replace("_", " "), cells, numeric)
 
 
 def _is_coarse(name: str) -> bool:

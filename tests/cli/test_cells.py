@@ -37,6 +37,17 @@ def test_the_numbers_of_a_column_have_equally_many_decimals() -> None:
     assert not name.numeric
 
 
+def test_a_metric_has_the_decimals_of_its_own_scale() -> None:
+    _, value, low = cells.columns(
+        [
+            {"metric": "perplexity_per_word", "value": 1461.21, "low": 1190.0},
+            {"metric": "bits_per_character", "value": 1.9112, "low": 1.8561},
+        ]
+    )
+    assert value.cells == ["1461.2", "1.9112"]
+    assert low.cells == ["1190.0", "1.8561"]
+
+
 @pytest.mark.parametrize(("seconds", "shown"), [(65, "1:05"), (7200, "2:00:00"), (0.4, "0:00")])
 def test_durations_read_as_a_clock(seconds, shown) -> None:
     assert cells.clock(seconds) == shown
