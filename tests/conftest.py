@@ -9,7 +9,7 @@ import random
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from importlib.machinery import ModuleSpec
 from types import ModuleType
@@ -172,3 +172,16 @@ def python() -> Callable[..., subprocess.CompletedProcess[str]]:
         )
 
     return run
+
+
+@pytest.fixture(scope="module")
+def small_transformers() -> Iterator[None]:
+    """Transformers of one layer instead of the two of "tiny": tracing them takes half the time."""
+    from aitk.nlp.models import transformer
+    from aitk.nlp.models.decoders import gpt, seq2seq
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(transformer.SIZES, "tiny", (64, 1, 2))
+        patch.setitem(gpt.SIZES, "tiny", (64, 1, 2))
+        patch.setitem(seq2seq.SIZES, "tiny", (64, 1, 2, 128))
+        yield

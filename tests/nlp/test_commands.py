@@ -11,7 +11,7 @@ SAMPLING = ("--temperature", "0", "--tokens", "6", "--quiet")
 
 
 @pytest.fixture(scope="module")
-def run(tmp_path_factory):
+def run(tmp_path_factory, small_transformers):
     """A chat model with random weights."""
     from aitk.cli.main import main
 

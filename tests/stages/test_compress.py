@@ -76,6 +76,15 @@ def test_the_result_is_a_run_with_a_parent(quantized, run):
         assert "Before and after" in (made.folder / page).read_text(encoding="utf-8")
 
 
+@pytest.mark.onnx
+def test_an_onnx_run_is_scored_as_well(run, tmp_path):
+    outcome = small(run, tmp_path / "onnx", quantize="int8", format="onnx")
+    made = load_run(tmp_path / "onnx")
+    assert made.format == "onnx" and made.model_bytes() < load_run(run).model_bytes()
+    assert outcome.facts["same_predictions"] == 1
+    assert made.metrics["test"]["metrics"]["accuracy"]["value"] == 1
+
+
 def test_what_was_tried_and_what_was_quantised_is_recorded(quantized):
     _, made = quantized
     kept = made.manifest["compression"]

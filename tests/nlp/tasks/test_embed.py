@@ -140,6 +140,7 @@ def test_analogies_and_scored_pairs_are_evaluated_on_a_run_of_plain_texts(words,
     assert outcome.facts["metrics"]["spearman"]["value"] > 0.2
 
 
+@pytest.mark.usefixtures("small_transformers")
 def test_an_encoder_learns_scored_pairs_and_becomes_a_static_table(tmp_path):
     data = prepared(tmp_path, "similar.tsv", **SCORED)
     small = {"vocabulary_size": 400, "size": "tiny", "max_length": 24}

@@ -35,7 +35,7 @@ def learned():
 
 
 @pytest.fixture(scope="module")
-def trained(learned):
+def trained(learned, small_transformers):
     """A model that has memorised the rows, and its losses."""
     import keras
 
@@ -266,6 +266,7 @@ DIALOGUES = [
 ]
 
 
+@pytest.mark.usefixtures("small_transformers")
 def test_a_chat_model_is_trained_on_replies_only_and_replies():
     import keras
 

@@ -113,7 +113,7 @@ def test_assets_reload(tmp_path):
 
 
 @pytest.fixture(scope="module")
-def model():
+def model(small_transformers):
     return TRANSFORMER.build(MaskedTransformerSettings(), assets())
 
 

@@ -101,6 +101,7 @@ def test_training_targets_mark_the_answer_or_the_first_token():
         assert (batch.targets[batch.inputs["padding_mask"] == 0] == FORBIDDEN).all()
 
 
+@pytest.mark.usefixtures("small_transformers")
 def test_a_model_learns_its_rows_by_heart_and_explains_them():
     keras = pytest.importorskip("keras")
     from aitk.core.inference.predictors import KerasPredictor

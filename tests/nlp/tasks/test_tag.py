@@ -101,6 +101,7 @@ def test_perfect_scores_give_perfect_measures():
 
 
 @pytest.mark.parametrize("model", ["bilstm-crf", "transformer"])
+@pytest.mark.usefixtures("small_transformers")
 def test_a_model_learns_its_rows_by_heart(model):
     keras = pytest.importorskip("keras")
     from aitk.core.inference.predictors import KerasPredictor

@@ -82,6 +82,7 @@ def test_assets_are_saved_and_loaded(learned, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["transformer", "lstm"])
+@pytest.mark.usefixtures("small_transformers")
 def test_a_small_model_learns_to_translate(learned, name):
     import keras
 

@@ -1,5 +1,6 @@
 """The computed models: what each puts out, and that it is the same in every form."""
 
+import functools
 import math
 
 import numpy as np
@@ -94,8 +95,14 @@ def batch(rows, *, length=None):
     return {"history": history, "history_weights": weights, "targets": targets}
 
 
+@functools.cache
+def predictor(model):
+    """Traced once, and not for each test."""
+    return KerasPredictor(model)
+
+
 def outputs(model, rows, **how):
-    found = KerasPredictor(model)(batch(rows, **how))
+    found = predictor(model)(batch(rows, **how))
     return found[:, 1:] if found.shape[1] == ITEMS + 1 else found  # without the unused slot
 
 
@@ -117,7 +124,7 @@ def test_a_model_is_the_same_in_every_form(models, name, tmp_path):
     model, inputs = models[name], batch(table()[:5])
     inputs["history"][3, -2:] = 4  # twice the same item
     inputs["history_weights"][3, -2:] = 2.0
-    exact = KerasPredictor(model)(inputs)
+    exact = predictor(model)(inputs)
     assert exact.dtype == np.float32
     assert np.isfinite(exact).all()
     model.save(tmp_path / "model.keras")

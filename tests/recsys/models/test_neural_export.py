@@ -1,5 +1,7 @@
 """Trained recommenders as LiteRT and ONNX files score as they did."""
 
+import functools
+
 import numpy as np
 import pytest
 
@@ -49,16 +51,19 @@ def inputs_of(rows, length):
     }
 
 
+@functools.cache
+def made(name):
+    """A model and its predictor, traced once for both formats."""
+    model = MODELS[name]()
+    return model, KerasPredictor(model)
+
+
 @pytest.mark.parametrize("format", ["litert", pytest.param("onnx", marks=pytest.mark.onnx)])
 @pytest.mark.parametrize("name", MODELS)
 def test_a_converted_model_scores_the_same(name, format, tmp_path):
-    model = MODELS[name]()
-    path = tmp_path / MODEL_FILES[format]
-    write(model, path, format=format, scheme="none")
-    exact, near = (
-        KerasPredictor(model),
-        open_predictor(Run(tmp_path, {"format": format}, trusted=True)),
-    )
+    model, exact = made(name)
+    write(model, tmp_path / MODEL_FILES[format], format=format, scheme="none")
+    near = open_predictor(Run(tmp_path, {"format": format}, trusted=True))
     for rows, length in ((1, 3), (3, 5)):
         inputs = inputs_of(rows, length)
         assert near(inputs) == pytest.approx(exact(inputs), abs=1e-4)
