@@ -185,6 +185,20 @@ def test_only_output_prints() -> None:
     assert {place.partition(":")[0] for place in found} <= allowed, found
 
 
+def test_a_module_assigns_a_constant_once() -> None:
+    """A second one changes what the code above it reads."""
+    found = []
+    for path in sorted(PACKAGE.rglob("*.py")):
+        seen: set[str] = set()
+        for node in parsed(path).body:
+            if isinstance(node, ast.Assign):
+                targets = [each for target in node.targets for each in ast.walk(target)]
+                names = {each.id for each in targets if isinstance(each, ast.Name)}
+                found += [f"{path.relative_to(PACKAGE)}: {name}" for name in names & seen]
+                seen |= names
+    assert found == []
+
+
 def test_table_of_tasks_and_options_need_only_the_standard_library(python) -> None:
     done = python(
         "import sys; import aitk.registry, aitk.stages.options, aitk.stages.tools.chain\n"

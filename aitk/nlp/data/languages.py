@@ -34,8 +34,9 @@ _LANGUAGE_OF_SCRIPT = {
     "KATAKANA": "ja", "CJK": "zh", "GEORGIAN": "ka", "ARMENIAN": "hy",
 }  # fmt: skip
 #: ASCII letters in lower case, all else as a space.
-_ASCII_LETTERS = bytes(code if chr(code).isalpha() else 32 for code in range(128)).lower()
-_ASCII_LETTERS = _ASCII_LETTERS.ljust(256)
+_ASCII_LETTERS = bytes(
+    ord(chr(code).lower()) if code < 128 and chr(code).isalpha() else 32 for code in range(256)
+)
 #: The votes of all languages, and the bits of one: see ``_stop_word_votes``.
 _BALLOT, _LANE = struct.Struct(f"<{len(_RIVALS)}Q"), 64
 _WORD = re.compile(r"[^\W\d_]+")

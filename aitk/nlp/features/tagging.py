@@ -41,7 +41,7 @@ OVERLAP = 0.25
 #: Targets: after the end of a sentence; first and further word of a tag that training lacks.
 IGNORED, UNSEEN_FIRST, UNSEEN_INSIDE = -1, -2, -3
 #: The target of a word without a tag, for which a teacher's marginals are known.
-UNKNOWN = -4
+UNLABELLED = -4
 
 Window = tuple[int, int]
 Inputs = Mapping[str, np.ndarray]

@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from aitk.core.layers import Shape, Tensor
-from aitk.nlp.features.tagging import UNKNOWN
+from aitk.nlp.features.tagging import UNLABELLED
 
 #: Penalty of an illegal transition. Finite, so that its gradient is a number.
 FORBIDDEN = -1e4
@@ -110,8 +110,8 @@ class TagDistillationLoss(keras.losses.Loss):
     """The correct tags and a teacher's marginals (Wang et al. 2020, "Structure-level knowledge
     distillation for multilingual sequence labeling", section 3.2: posterior distillation).
 
-    Targets are (batch, length, 1 + tags): the tag's number, ``UNKNOWN`` for the words of a sentence
-    without tags, and the teacher's marginals.
+    Targets are (batch, length, 1 + tags): the tag's number, ``UNLABELLED`` for the words of a
+    sentence without tags, and the teacher's marginals.
 
     Args:
         hard: loss of the correct tags.
@@ -129,7 +129,7 @@ class TagDistillationLoss(keras.losses.Loss):
 
     def call(self, y_true: Any, y_pred: Any) -> Any:
         tags, wanted = y_true[..., 0], ops.cast(y_true[..., 1:], "float32")
-        mask = ops.cast(ops.logical_or(tags >= 0, ops.equal(tags, UNKNOWN)), "float32")
+        mask = ops.cast(ops.logical_or(tags >= 0, ops.equal(tags, UNLABELLED)), "float32")
         if self.penalty is None:
             emissions = ops.cast(y_pred[:, 2 + y_pred.shape[-1] :], "float32")
             found = ops.log_softmax(emissions, axis=-1)

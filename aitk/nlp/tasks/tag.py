@@ -29,7 +29,7 @@ from aitk.nlp.decoding.tagging import (
 )
 from aitk.nlp.features.tagging import (
     IGNORED,
-    UNKNOWN,
+    UNLABELLED,
     UNSEEN_FIRST,
     UNSEEN_INSIDE,
     Subwords,
@@ -333,7 +333,7 @@ class Tag(Task[TagAssets]):
     def teacher_only(self, example: Example, assets: TagAssets) -> Example:
         """See ``DistillsUnlabelled``."""
         words = len(example.inputs["starts"])
-        return Example(example.inputs, np.full(words, UNKNOWN, np.int32), example.weight)
+        return Example(example.inputs, np.full(words, UNLABELLED, np.int32), example.weight)
 
     def distillation_loss(self, assets: TagAssets, *, teacher: TagAssets) -> Any:
         """See ``DistillsRows``."""

@@ -91,11 +91,11 @@ def test_a_teacher_that_is_sure_of_the_tags_adds_nothing_new():
 
 
 def test_a_sentence_without_tags_has_the_teacher_alone():
-    from aitk.nlp.features.tagging import UNKNOWN
+    from aitk.nlp.features.tagging import UNLABELLED
     from aitk.nlp.models.crf import TagDistillationLoss, TokenLoss
 
     made = outputs(5, 1)
-    targets = np.array([[[UNKNOWN, 0, 1, 0]], [[2, 0, 0, 1]]], np.float32)
+    targets = np.array([[[UNLABELLED, 0, 1, 0]], [[2, 0, 0, 1]]], np.float32)
     both = TagDistillationLoss(TokenLoss(), share=0.5, legal=None).call(targets, made)
     emissions = made[:, 5:].astype(np.float64)  # after first, last and three rows of transitions
     chances = emissions - np.log(np.exp(emissions).sum(-1, keepdims=True))
