@@ -32,7 +32,7 @@ need_sst2() {
 
 row_frozen() {
     need_sst2
-    both frozen nlp "$out/sst2" --from "$minilm" --epochs 12 --freeze-epochs 12 --batch-size 512 --learning-rate 5e-3
+    both frozen nlp "$out/sst2" --from "$minilm" --epochs 5 --freeze-epochs 5 --batch-size 256 --learning-rate 5e-3
 }
 
 row_lora() {
