@@ -18,12 +18,12 @@ once() { # FOLDER COMMAND...
     [ -e "$folder" ] || /usr/bin/time -f "$folder: %e s wall, %U s user, %M kB peak" "$@" --out "$folder"
 }
 
-both() { # NAME DOMAIN DATA OPTIONS...: with and without noise, scored and attacked
-    local name=$1 domain=$2 data=$3; shift 3
+both() { # NAME DOMAIN DATA TEST OPTIONS...: with and without noise, scored on TEST, and attacked
+    local name=$1 domain=$2 data=$3 test=$4; shift 4
     once "$out/$name-plain" aitk "$domain" finetune "$data" "$@"
     once "$out/$name-private" aitk "$domain" finetune "$data" "$@" "${private[@]}"
+    for run in plain private; do aitk "$domain" evaluate "$out/$name-$run" --data "$test"; done
     aitk "$domain" evaluate "$out/$name-private" --privacy --against "$out/$name-plain"
-    aitk "$domain" evaluate "$out/$name-plain"
 }
 
 need_sst2() {
@@ -32,17 +32,17 @@ need_sst2() {
 
 row_frozen() {
     need_sst2
-    both frozen nlp "$out/sst2" --from "$minilm" --epochs 5 --freeze-epochs 5 --batch-size 256 --learning-rate 5e-3
+    both frozen nlp "$out/sst2" "$sst2/dev.tsv" --from "$minilm" --epochs 5 --freeze-epochs 5 --batch-size 256 --learning-rate 5e-3
 }
 
 row_lora() {
     need_sst2
-    both lora nlp "$out/sst2" --from "$minilm" --epochs 5 --lora-rank 8 --batch-size 512 --learning-rate 1e-3
+    both lora nlp "$out/sst2" "$sst2/dev.tsv" --from "$minilm" --epochs 5 --lora-rank 8 --batch-size 512 --learning-rate 1e-3
 }
 
 row_fashion() {
     once "$out/fashion" aitk vision prepare "$fashion" --task classify
-    both fashion vision "$out/fashion" --model cnn --set normalization=group --epochs 6 --batch-size 512 --learning-rate 2e-3
+    both fashion vision "$out/fashion" "$out/fashion" --model cnn --set normalization=group --epochs 6 --batch-size 512 --learning-rate 2e-3
 }
 
 for row in "$@"; do "row_$row"; done
