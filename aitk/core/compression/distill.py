@@ -12,6 +12,7 @@ with other outputs define their own loss (``DistillsRows.distillation_loss``,
 from __future__ import annotations
 
 import dataclasses
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -35,7 +36,31 @@ TEMPERATURE = 2.0
 TEACHER_SHARE = 0.9
 
 
-class SoftTargetExamples(Examples):
+class TaughtExamples(Examples):
+    """Encoded rows whose targets are changed when they are read."""
+
+    def __init__(self, examples: Examples):
+        self._examples = examples
+
+    def __len__(self) -> int:
+        return len(self._examples)
+
+    def lengths_of(self, indices: np.ndarray) -> np.ndarray:
+        """Of the rows themselves."""
+        return self._examples.lengths_of(indices)
+
+    def take(self, indices: Iterable[int]) -> list[Example]:
+        """Several examples at once."""
+        indices = list(indices)
+        examples = self._examples.take(indices)
+        return [self.change(*pair) for pair in zip(indices, examples, strict=True)]
+
+    @abstractmethod
+    def change(self, index: int, example: Example) -> Example:
+        """The example of a row with the target to learn from."""
+
+
+class SoftTargetExamples(TaughtExamples):
     """Encoded rows whose targets include the outputs of a teacher.
 
     Args:
@@ -50,26 +75,14 @@ class SoftTargetExamples(Examples):
         outputs: Sequence[Any],
         add_soft_targets: Callable[[Example, Any], Example],
     ):
-        self._examples, self._outputs = examples, outputs
-        self._add_soft_targets = add_soft_targets
+        super().__init__(examples)
+        self._outputs, self._add_soft_targets = outputs, add_soft_targets
 
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    def lengths_of(self, indices: np.ndarray) -> np.ndarray:
-        """Of the rows themselves."""
-        return self._examples.lengths_of(indices)
-
-    def take(self, indices: Iterable[int]) -> list[Example]:
-        """Several examples at once."""
-        indices = list(indices)
-        return [
-            self._add_soft_targets(example, self._outputs[index])
-            for index, example in zip(indices, self._examples.take(indices), strict=True)
-        ]
+    def change(self, index: int, example: Example) -> Example:
+        return self._add_soft_targets(example, self._outputs[index])
 
 
-class UnlabelledExamples(Examples):
+class UnlabelledExamples(TaughtExamples):
     """Encoded rows, of which those from number ``first`` on have no labels.
 
     Args:
@@ -77,22 +90,11 @@ class UnlabelledExamples(Examples):
     """
 
     def __init__(self, examples: Examples, first: int, teacher_only: Callable[[Example], Example]):
-        self._examples, self._first, self._teacher_only = examples, first, teacher_only
+        super().__init__(examples)
+        self._first, self._teacher_only = first, teacher_only
 
-    def __len__(self) -> int:
-        return len(self._examples)
-
-    def lengths_of(self, indices: np.ndarray) -> np.ndarray:
-        """Of the rows themselves."""
-        return self._examples.lengths_of(indices)
-
-    def take(self, indices: Iterable[int]) -> list[Example]:
-        """Several examples at once."""
-        indices = list(indices)
-        return [
-            example if index < self._first else self._teacher_only(example)
-            for index, example in zip(indices, self._examples.take(indices), strict=True)
-        ]
+    def change(self, index: int, example: Example) -> Example:
+        return example if index < self._first else self._teacher_only(example)
 
 
 class BatchTeacher:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -149,7 +150,20 @@ def step_rng(seed: int, epoch: int, step: int) -> np.random.Generator:
     return np.random.default_rng([seed, epoch, step])
 
 
-class RepeatedRows(Sequence[Mapping[str, Any]]):
+class DerivedRows(Sequence[Mapping[str, Any]]):
+    """Rows made from others when they are read."""
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return self.take(range(*index.indices(len(self))))
+        return self.take([index])[0]
+
+    @abstractmethod
+    def take(self, indices: Iterable[int]) -> list[Mapping[str, Any]]:
+        """Several rows at once."""
+
+
+class RepeatedRows(DerivedRows):
     """Rows by their places, which may repeat some."""
 
     def __init__(self, rows: Sequence[Mapping[str, Any]], places: np.ndarray):
@@ -158,17 +172,12 @@ class RepeatedRows(Sequence[Mapping[str, Any]]):
     def __len__(self) -> int:
         return len(self._places)
 
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return self.take(range(*index.indices(len(self))))
-        return self.take([index])[0]
-
     def take(self, indices: Iterable[int]) -> list[Mapping[str, Any]]:
         """Several rows at once."""
         return take_rows(self._rows, [int(self._places[index]) for index in indices])
 
 
-class JoinedRows(Sequence[Mapping[str, Any]]):
+class JoinedRows(DerivedRows):
     """Rows, followed by others."""
 
     def __init__(self, first: Sequence[Mapping[str, Any]], second: Sequence[Mapping[str, Any]]):
@@ -176,11 +185,6 @@ class JoinedRows(Sequence[Mapping[str, Any]]):
 
     def __len__(self) -> int:
         return len(self._first) + len(self._second)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return self.take(range(*index.indices(len(self))))
-        return self.take([index])[0]
 
     def take(self, indices: Iterable[int]) -> list[Mapping[str, Any]]:
         """Several rows at once."""
@@ -190,7 +194,7 @@ class JoinedRows(Sequence[Mapping[str, Any]]):
         return [next(found) if index < count else self._second[index - count] for index in indices]
 
 
-class ChangedRows(Sequence[Mapping[str, Any]]):
+class ChangedRows(DerivedRows):
     """Rows changed by a value of their own each, when they are read.
 
     Args:
@@ -208,11 +212,6 @@ class ChangedRows(Sequence[Mapping[str, Any]]):
 
     def __len__(self) -> int:
         return len(self._rows)
-
-    def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
-            return self.take(range(*index.indices(len(self))))
-        return self.take([index])[0]
 
     def take(self, indices: Iterable[int]) -> list[Mapping[str, Any]]:
         """Several rows at once."""
