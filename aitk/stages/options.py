@@ -251,7 +251,7 @@ class CompressOptions:
     )
     distill_hidden: float | None = option(
         None,
-        "also draw the features of the student to those of the run, through a projection, with"
+        "also match the features of the student to those of the run, through a projection, with"
         " this weight in the loss",
         minimum=1e-6,
     )

@@ -1,8 +1,8 @@
-"""Distillation of hidden features: a student's are drawn to its teacher's through a projection.
+"""Distillation of hidden features: a student's match its teacher's through a projection.
 
 Romero et al. 2015, "FitNets: Hints for Thin Deep Nets", section 2.2, and Jiao et al. 2020,
 "TinyBERT", section 3.1: the squared distance after a linear projection, which is learned and
-thrown away.
+discarded.
 """
 
 from __future__ import annotations

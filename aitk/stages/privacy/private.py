@@ -96,7 +96,7 @@ def privacy_facts(privacy: Privacy, *, steps: int, rows: int, target: float) -> 
     }
 
 
-def told_privacy(manifest: Mapping[str, Any]) -> dict[str, Any]:
+def privacy_summary(manifest: Mapping[str, Any]) -> dict[str, Any]:
     """The guarantee of a run as the facts of an outcome."""
     private = manifest["privacy"]
     return {"epsilon": private["epsilon"], "delta": f"{private['delta']:g}", "privacy": private}

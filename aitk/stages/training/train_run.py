@@ -27,7 +27,7 @@ from aitk.core.training.optimization.optimizers import SCHEDULE_FREE
 from aitk.core.training.packing import epoch_size
 from aitk.stages.evaluate import comparison_facts
 from aitk.stages.options import TrainingOptions
-from aitk.stages.privacy.private import plan_privacy, privacy_facts, told_privacy
+from aitk.stages.privacy.private import plan_privacy, privacy_facts, privacy_summary
 from aitk.stages.training.defaults import (
     batch_size_of,
     check_settings,
@@ -111,7 +111,7 @@ def train_run(
             "epochs": trained.history,
             "report": str(out / "report.html"),
         }
-        | (told_privacy(manifest) if privacy else {})
+        | (privacy_summary(manifest) if privacy else {})
         | {name: trained.best[name] for name in watched if name in trained.best}
         | comparison_facts(task.metric.name, metrics.get("validation", {"metrics": {}})),
         next=f"aitk {domain} evaluate {out}",
