@@ -28,7 +28,7 @@ def _splitter() -> Any:
     from tokenizers import Regex
     from tokenizers.pre_tokenizers import Split
 
-    from aitk.nlp.features.tokenizers import ALONE
+    from aitk.nlp.features.tokenizers.learning import ALONE
 
     unspaced = r"\p{Han}\p{Hiragana}\p{Katakana}ー\p{Thai}\p{Lao}\p{Khmer}\p{Myanmar}"
     letter = rf"[\p{{L}}\p{{N}}\p{{M}}_&&[^{unspaced}]]"

@@ -11,13 +11,9 @@ from aitk.core.edge.parts import BundleParts, cannot_bundle, check_reading
 from aitk.nlp.data.options import ClassifyReading
 from aitk.nlp.data.reading import TEXT_COLUMNS
 from aitk.nlp.features.assets import TextAssets
-from aitk.nlp.features.hashing import CHARACTERS_PER_WORD, HashedNgrams
-from aitk.nlp.features.tokenizers import (
-    ALONE,
-    CHARACTERS_PER_TOKEN,
-    LONGEST_WORD,
-    SubwordTokenizer,
-)
+from aitk.nlp.features.tokenizers.hashing import CHARACTERS_PER_WORD, HashedNgrams
+from aitk.nlp.features.tokenizers.learning import ALONE, LONGEST_WORD
+from aitk.nlp.features.tokenizers.subwords import CHARACTERS_PER_TOKEN, SubwordTokenizer
 from aitk.nlp.features.word_table import WORD_PATTERN
 
 #: Reading options that the script follows, or that concern only labels.

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.metrics.faithfulness import part_faithfulness
-from aitk.nlp.features.tokenizers import ALONE
+from aitk.nlp.features.tokenizers.learning import ALONE
 
 MOST_PIECES = 256  # longer texts are split into groups of neighbouring words
 MOST_REMOVED = 32  # words that are removed to change the prediction

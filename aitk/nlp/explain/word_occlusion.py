@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.metrics.faithfulness import part_faithfulness
-from aitk.nlp.features.tagging import words_in
+from aitk.nlp.features.word_readers import words_in
 
 MOST_GROUPS = 256  # longer texts are split into groups of neighbouring words
 

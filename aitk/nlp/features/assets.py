@@ -14,8 +14,7 @@ from aitk.core.io.files import write_json
 from aitk.core.io.json_files import Size, read_json
 
 if TYPE_CHECKING:
-    from aitk.nlp.features.tokenizers import SubwordTokenizer, Tokenizer
-
+    from aitk.nlp.features.tokenizers.subwords import SubwordTokenizer, Tokenizer
 
 #: The shape of ``text.json``.
 SHAPE = {**LABEL_SHAPE, "max_length": Size}
@@ -75,7 +74,7 @@ class SubwordAssets:
 
 def load_text_assets(folder: Path) -> TextAssets:
     """Read what ``TextAssets.save`` wrote."""
-    from aitk.nlp.features.tokenizers import load_tokenizer
+    from aitk.nlp.features.tokenizers.loading import load_tokenizer
 
     path = folder / "text.json"
     if not path.is_file():

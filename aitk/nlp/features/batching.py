@@ -11,8 +11,8 @@ from aitk.core.decoding.incremental import room_for
 from aitk.core.metrics.baselines import spread
 from aitk.core.training.batches import take_rows
 from aitk.nlp.features.assets import TextAssets
-from aitk.nlp.features.hashing import HashedNgrams
-from aitk.nlp.features.tokenizers import SubwordTokenizer, Tokenizer
+from aitk.nlp.features.tokenizers.hashing import HashedNgrams
+from aitk.nlp.features.tokenizers.subwords import SubwordTokenizer, Tokenizer
 
 #: Maximum number of texts counted, evenly spread.
 COUNTED_TEXTS = 50_000

@@ -12,7 +12,7 @@ from typing import Any
 from aitk.core.contract.errors import ArtifactError, DataError
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import read_json, read_text
-from aitk.nlp.features.tokenizers import SubwordTokenizer
+from aitk.nlp.features.tokenizers.subwords import SubwordTokenizer
 
 FILE = "chat.json"
 #: The template of models trained here, in ChatML format.

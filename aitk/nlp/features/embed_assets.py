@@ -16,7 +16,7 @@ from aitk.nlp.data.embed_options import PAIRS, SCORED, TEXTS, TRIPLETS
 from aitk.nlp.features.word_units import WordUnits, load_word_units
 
 if TYPE_CHECKING:
-    from aitk.nlp.features.tokenizers import Tokenizer
+    from aitk.nlp.features.tokenizers.subwords import Tokenizer
 
 FILE, WORDS, TOKENIZER = "embed.json", "words", "tokenizer"
 FORMS = (TEXTS, PAIRS, TRIPLETS, SCORED)
@@ -123,7 +123,7 @@ def load_embed_assets(folder: Path) -> EmbedAssets:
     Raises:
         ArtifactError: a file is missing or damaged.
     """
-    from aitk.nlp.features.tokenizers import load_tokenizer
+    from aitk.nlp.features.tokenizers.loading import load_tokenizer
 
     values = read_json(folder / FILE, _SHAPE)
     if values["form"] not in FORMS or len(values["scores"]) not in (0, 2):

@@ -19,7 +19,8 @@ from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import Count, Size, read_json
 from aitk.nlp.features.batching import pad_tokens
-from aitk.nlp.features.tokenizers import PairFrame, SubwordTokenizer, load_tokenizer
+from aitk.nlp.features.tokenizers.loading import load_tokenizer
+from aitk.nlp.features.tokenizers.subwords import PairFrame, SubwordTokenizer
 
 #: Score of a position that cannot begin or end an answer.
 FORBIDDEN = -1.0

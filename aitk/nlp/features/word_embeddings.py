@@ -13,12 +13,8 @@ from aitk.core.contract.errors import ArtifactError, DataError, UsageError
 from aitk.core.contract.task import Note
 from aitk.nlp.data.formats.vectors import read_vectors
 from aitk.nlp.features.embed_assets import load_embed_assets
-from aitk.nlp.features.tokenizers import (
-    SPECIAL_TOKENS,
-    SubwordTokenizer,
-    train_tokenizer,
-    word_tokenizer,
-)
+from aitk.nlp.features.tokenizers.learning import SPECIAL_TOKENS, train_tokenizer, word_tokenizer
+from aitk.nlp.features.tokenizers.subwords import SubwordTokenizer
 
 if TYPE_CHECKING:
     from aitk.core.artifacts.pretrained import Pretrained

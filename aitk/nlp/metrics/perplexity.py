@@ -13,7 +13,7 @@ from aitk.core.contract.task import Batch, Evaluation, Score
 from aitk.core.metrics.classification import log_softmax
 from aitk.core.metrics.statistics import bootstrap_scores, ratio_statistic
 from aitk.nlp.data.quality import count_words
-from aitk.nlp.features.tokenizers import SubwordTokenizer
+from aitk.nlp.features.tokenizers.subwords import SubwordTokenizer
 
 
 def measure_tokens(batch: Batch, outputs: np.ndarray) -> dict[str, np.ndarray]:

@@ -14,7 +14,7 @@ import numpy as np
 
 from aitk.core.metrics.baselines import Baseline, Measured, Rows
 from aitk.nlp.data.formats.tag_schemes import OUTSIDE, WordSpan, is_plain, spans_of, tags_of
-from aitk.nlp.features.tagging import words_in
+from aitk.nlp.features.word_readers import words_in
 
 LONGEST = 10  # words
 

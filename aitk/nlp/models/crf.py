@@ -15,7 +15,7 @@ import numpy as np
 from keras import ops
 
 from aitk.core.layers import Shape, Tensor
-from aitk.nlp.features.tagging import UNLABELLED
+from aitk.nlp.features.tag_assets import UNLABELLED
 
 #: Penalty of an illegal transition. Finite, so that its gradient is a number.
 FORBIDDEN = -1e4

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from aitk.core.contract.errors import ArtifactError
-from aitk.nlp.features.tokenizers import FILE, Tokenizer, load_tokenizer
+from aitk.nlp.features.tokenizers.loading import load_tokenizer
+from aitk.nlp.features.tokenizers.subwords import FILE, Tokenizer
 from aitk.nlp.tasks.settings import HubSettings
 
 if TYPE_CHECKING:
@@ -32,7 +33,10 @@ def adopt(found: Pretrained) -> Pretrained:
 
 
 def _adopt_hub(found: Pretrained) -> Pretrained:
-    from aitk.nlp.features.saved_tokenizers import read_hub_tokenizer, read_hugging_face_tokenizer
+    from aitk.nlp.features.tokenizers.pretrained import (
+        read_hub_tokenizer,
+        read_hugging_face_tokenizer,
+    )
     from aitk.nlp.models import hub
 
     backbone: Any = found.backbone

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from aitk.core.contract.errors import ArtifactError
 from aitk.core.contract.model_spec import ONLY_OUTPUT, SettingsT, TrainedModel
-from aitk.nlp.features.tagging import WORD_LENGTH, TagAssets, load_tag_assets
+from aitk.nlp.features.tag_assets import TagAssets, load_tag_assets
+from aitk.nlp.features.word_readers import WORD_LENGTH
 from aitk.nlp.models.specs import TextModel
 from aitk.nlp.tasks.settings import BilstmCrfSettings, QaTransformerSettings
 

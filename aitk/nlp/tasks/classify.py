@@ -31,7 +31,7 @@ from aitk.nlp.features.batching import (
     token_arrays,
     whole_text,
 )
-from aitk.nlp.features.tokenizers import SubwordTokenizer, Tokenizer
+from aitk.nlp.features.tokenizers.subwords import SubwordTokenizer, Tokenizer
 from aitk.nlp.features.word_embeddings import learn_tokenizer
 from aitk.nlp.models.specs import BagClassifier, StaticClassifier, TextClassifier
 from aitk.nlp.tasks.settings import (
@@ -159,7 +159,7 @@ class Classify(LabelDistillation, LabelTask[TextAssets]):
         self, assets: TextAssets, rows: Sequence[Mapping[str, Any]]
     ) -> tuple[TextAssets, int, np.ndarray]:
         """See ``PrunesVocabulary``."""
-        from aitk.nlp.features.vocabulary_pruning import prune_tokenizer
+        from aitk.nlp.features.tokenizers.pruning import prune_tokenizer
 
         texts = (text for row in rows for text in (row["text"], row.get("pair")) if text)
         tokenizer, kept = prune_tokenizer(assets.tokenizer, texts, assets.max_length)

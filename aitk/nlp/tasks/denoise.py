@@ -22,7 +22,7 @@ from aitk.nlp.features.assets import SubwordAssets, TextAssets, load_text_assets
 from aitk.nlp.features.batching import pad_shifted, pad_tokens
 from aitk.nlp.features.denoising import draw_spans, infill, split_spans
 from aitk.nlp.features.masking import own_rng
-from aitk.nlp.features.tokenizers import train_subwords
+from aitk.nlp.features.tokenizers.learning import train_subwords
 from aitk.nlp.metrics.perplexity import score_batch
 from aitk.nlp.tasks.translate_models import TranslationModel
 from aitk.nlp.tasks.translate_settings import DenoisingLstmSettings, DenoisingTransformerSettings

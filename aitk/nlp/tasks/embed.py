@@ -130,7 +130,7 @@ class Embed(Task[EmbedAssets]):
         tables: Path | None = None,
         note: Note,
     ) -> EmbedAssets:
-        from aitk.nlp.features.tokenizers import train_tokenizer
+        from aitk.nlp.features.tokenizers.learning import train_tokenizer
 
         shared: dict[str, Any] = {
             "form": summary.get("form", TEXTS),

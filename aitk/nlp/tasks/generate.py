@@ -38,7 +38,7 @@ from aitk.nlp.features.causal import (
 )
 from aitk.nlp.features.chat import find_chat, new_chat
 from aitk.nlp.features.masking import own_rng
-from aitk.nlp.features.tokenizers import train_subwords
+from aitk.nlp.features.tokenizers.learning import train_subwords
 from aitk.nlp.metrics.perplexity import TokenScores, score_batch, score_rows
 from aitk.nlp.models.specs import CausalModel
 from aitk.nlp.tasks.settings import CausalHubSettings, CausalLstmSettings, GptSettings

@@ -18,7 +18,7 @@ from aitk.core.metrics.baselines import Baseline, Rows
 from aitk.core.metrics.classification import log_softmax
 from aitk.nlp.features.assets import SubwordAssets, TextAssets, load_text_assets
 from aitk.nlp.features.masking import choose_tokens, hide_tokens, own_rng
-from aitk.nlp.features.tokenizers import train_subwords
+from aitk.nlp.features.tokenizers.learning import train_subwords
 from aitk.nlp.metrics.perplexity import measure_tokens
 from aitk.nlp.models.specs import MaskedModel
 from aitk.nlp.tasks.settings import MaskedHubSettings, MaskedTransformerSettings

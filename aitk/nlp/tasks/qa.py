@@ -32,7 +32,8 @@ from aitk.nlp.features.passages import (
     span_targets,
     windows_of,
 )
-from aitk.nlp.features.tokenizers import SubwordTokenizer, train_subwords
+from aitk.nlp.features.tokenizers.learning import train_subwords
+from aitk.nlp.features.tokenizers.subwords import SubwordTokenizer
 from aitk.nlp.metrics.qa import best_match, choose_threshold, rules_for, score_answers
 from aitk.nlp.models.span_specs import SpanModel, SpanTransformer
 from aitk.nlp.tasks.settings import QaHubSettings, QaTransformerSettings

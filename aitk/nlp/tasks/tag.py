@@ -27,22 +27,25 @@ from aitk.nlp.decoding.tagging import (
     span_probabilities,
     spans_in,
 )
-from aitk.nlp.features.tagging import (
+from aitk.nlp.features.tag_assets import (
     IGNORED,
     UNLABELLED,
     UNSEEN_FIRST,
     UNSEEN_INSIDE,
-    Subwords,
     TagAssets,
+    load_tag_assets,
+    without_broken_start,
+)
+from aitk.nlp.features.tokenizers.learning import train_tokenizer
+from aitk.nlp.features.tokenizers.subwords import SubwordTokenizer
+from aitk.nlp.features.word_readers import (
+    Subwords,
     WordReader,
     best_window,
     embed_words,
     learn_words,
-    load_tag_assets,
-    without_broken_start,
     words_in,
 )
-from aitk.nlp.features.tokenizers import SubwordTokenizer, train_tokenizer
 from aitk.nlp.metrics.spans import UNSEEN, score_spans
 from aitk.nlp.models.span_specs import SubwordTagger, WordTagger
 from aitk.nlp.tasks.settings import BilstmCrfSettings, TagHubSettings, TagTransformerSettings

@@ -25,7 +25,7 @@ from aitk.nlp.data.languages import language_of, script_of
 from aitk.nlp.data.options import TranslateOptions, TranslateReading
 from aitk.nlp.features.assets import SubwordAssets, TextAssets, load_text_assets
 from aitk.nlp.features.batching import pad_shifted, pad_tokens
-from aitk.nlp.features.tokenizers import train_subwords
+from aitk.nlp.features.tokenizers.learning import train_subwords
 from aitk.nlp.metrics.translation import (
     DEFAULT_SPLITTER,
     SPLITTERS,

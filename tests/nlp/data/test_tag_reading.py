@@ -8,7 +8,7 @@ from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.rows import Refusal, Row
 from aitk.nlp.data.options import TagReading
 from aitk.nlp.data.tag_reading import read_tagged
-from aitk.nlp.features.tagging import words_in
+from aitk.nlp.features.word_readers import words_in
 
 TEXT = "Ann Lee lives in Porto"
 SPANS = [[0, 7, "PER"], [17, 22, "LOC"]]

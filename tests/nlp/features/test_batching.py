@@ -5,7 +5,7 @@ import math
 import pytest
 
 from aitk.nlp.features.batching import inverse_frequencies
-from aitk.nlp.features.hashing import HashedNgrams
+from aitk.nlp.features.tokenizers.hashing import HashedNgrams
 
 TOKENIZER = HashedNgrams(buckets=1000, ngrams=1)
 

@@ -13,7 +13,7 @@ from aitk.nlp.features.chat import (
     load_chat,
     new_chat,
 )
-from aitk.nlp.features.tokenizers import train_tokenizer
+from aitk.nlp.features.tokenizers.learning import train_tokenizer
 from aitk.nlp.tasks.settings import GptSettings
 
 MESSAGES = [

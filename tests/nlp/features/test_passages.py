@@ -21,7 +21,7 @@ from aitk.nlp.features.passages import (
     span_targets,
     windows_of,
 )
-from aitk.nlp.features.tokenizers import train_tokenizer
+from aitk.nlp.features.tokenizers.learning import train_tokenizer
 
 CONTEXT = "Ann lives in Porto and Tom lives in Leeds"
 ROW = {"question": "where is Tom", "context": CONTEXT}

@@ -7,8 +7,8 @@ import pytest
 
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.options import resolve
-from aitk.nlp.features.tagging import RESERVED, embed_words, learn_words
 from aitk.nlp.features.word_embeddings import extend_words, learn_tokenizer
+from aitk.nlp.features.word_readers import RESERVED, embed_words, learn_words
 from aitk.nlp.tasks.classify import Classify
 from aitk.nlp.tasks.settings import CnnSettings, LstmSettings
 

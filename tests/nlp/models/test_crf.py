@@ -91,7 +91,7 @@ def test_a_teacher_that_is_sure_of_the_tags_adds_nothing_new():
 
 
 def test_a_sentence_without_tags_has_the_teacher_alone():
-    from aitk.nlp.features.tagging import UNLABELLED
+    from aitk.nlp.features.tag_assets import UNLABELLED
     from aitk.nlp.models.crf import TagDistillationLoss, TokenLoss
 
     made = outputs(5, 1)

@@ -7,7 +7,7 @@ import pytest
 
 from aitk.core.artifacts.pretrained import Pretrained
 from aitk.core.contract.errors import ArtifactError
-from aitk.nlp.features.tokenizers import train_tokenizer
+from aitk.nlp.features.tokenizers.learning import train_tokenizer
 from aitk.nlp.models.pretrained import adopt
 from aitk.nlp.tasks.settings import CnnSettings
 

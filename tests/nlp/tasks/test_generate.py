@@ -250,7 +250,7 @@ def test_a_vocabulary_without_marks_is_refused():
     from tokenizers import Tokenizer, models
 
     from aitk.core.artifacts.pretrained import Pretrained
-    from aitk.nlp.features.tokenizers import SubwordTokenizer
+    from aitk.nlp.features.tokenizers.subwords import SubwordTokenizer
 
     bare = SubwordTokenizer(Tokenizer(models.WordLevel({"a": 0}, unk_token="a")))
     start = Pretrained("somewhere", "hub", "hub", None, tokenizer=bare)

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from aitk.nlp.features.assets import TextAssets
-from aitk.nlp.features.hashing import HashedNgrams
-from aitk.nlp.features.tokenizers import train_tokenizer
+from aitk.nlp.features.tokenizers.hashing import HashedNgrams
+from aitk.nlp.features.tokenizers.learning import train_tokenizer
 from aitk.nlp.tasks.classify import Classify
 
 ROW = {"text": "a dog runs", "pair": "an animal moves", "label": "yes"}

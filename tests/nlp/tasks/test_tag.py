@@ -10,7 +10,7 @@ from aitk.core.contract.options import resolve
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.inference.prediction import decode_rows, measure_rows, predict_rows
 from aitk.nlp.data.words import split_words
-from aitk.nlp.features.tagging import Subwords
+from aitk.nlp.features.word_readers import Subwords
 from aitk.nlp.tasks.tag import Tag
 
 LABELS = ["O", "B-PER", "I-PER", "B-LOC", "I-LOC"]

@@ -261,7 +261,7 @@ def test_users(model, tmp_path):
 def test_what_a_script_cannot_do_is_refused():
     task = load_task("nlp.classify")
     from aitk.nlp.features.assets import TextAssets
-    from aitk.nlp.features.hashing import HashedNgrams
+    from aitk.nlp.features.tokenizers.hashing import HashedNgrams
 
     assets = TextAssets(HashedNgrams(100), 20, ("a", "b"))
     with pytest.raises(UsageError, match="strip-html"):

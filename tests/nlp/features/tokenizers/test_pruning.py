@@ -4,9 +4,9 @@ import pytest
 
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import resolve
-from aitk.nlp.features.hashing import HashedNgrams
-from aitk.nlp.features.tokenizers import train_subwords
-from aitk.nlp.features.vocabulary_pruning import prune_tokenizer
+from aitk.nlp.features.tokenizers.hashing import HashedNgrams
+from aitk.nlp.features.tokenizers.learning import train_subwords
+from aitk.nlp.features.tokenizers.pruning import prune_tokenizer
 from aitk.nlp.tasks.settings import CnnSettings
 
 TEXTS = ["where is my parcel", "the parcel is late again", "refund my order please"]

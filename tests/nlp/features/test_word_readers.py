@@ -7,22 +7,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from aitk.nlp.data.words import split_words
-from aitk.nlp.features.tagging import (
+from aitk.nlp.features.tokenizers.learning import train_tokenizer
+from aitk.nlp.features.word_readers import (
     UNKNOWN,
-    UNSEEN_FIRST,
-    UNSEEN_INSIDE,
     WORD_LENGTH,
     Subwords,
-    TagAssets,
     _windows,
     best_window,
     learn_words,
-    load_tag_assets,
-    without_broken_start,
     word_form,
     words_in,
 )
-from aitk.nlp.features.tokenizers import train_tokenizer
 
 LABELS = ("O", "B-X", "I-X")
 
@@ -80,25 +75,6 @@ def test_windows_cover_every_word_and_have_room_for_it(sizes, room):
     chosen = best_window(windows, len(sizes))
     for word, number in enumerate(chosen):
         assert windows[number][0] <= word < windows[number][1]
-
-
-def test_a_window_inside_a_span_begins_one():
-    targets = np.array([2, 2, 0], np.int32)
-    assert list(without_broken_start(targets, LABELS)) == [1, 2, 0]
-    soft = np.array([[2, 0, 0, 1], [0, 1, 0, 0]], np.float32)
-    assert without_broken_start(soft, LABELS)[0, 0] == 1
-    assert list(without_broken_start(np.array([0, 2]), LABELS)) == [0, 2]
-
-
-def test_assets_come_back_from_their_folder(tmp_path):
-    for reader in (learn_words(ROWS, vocabulary_size=50), subwords()):
-        assets = TagAssets(reader, 16, LABELS, learned=True)
-        assets.save(tmp_path)
-        again = load_tag_assets(tmp_path)
-        assert again.labels == LABELS and again.max_length == 16 and again.learned
-        for one, other in zip(reader.encode(ROWS), again.reader.encode(ROWS), strict=True):
-            assert all((one[name] == other[name]).all() for name in one)
-    assert list(assets.targets(["O", "B-X", "B-Y", "I-Y"])) == [0, 1, UNSEEN_FIRST, UNSEEN_INSIDE]
 
 
 def test_words_are_those_of_the_text():

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.contract.errors import UsageError
-from aitk.nlp.features.tokenizers import SubwordTokenizer, Tokenizer
+from aitk.nlp.features.tokenizers.subwords import SubwordTokenizer, Tokenizer
 
 #: Kinds of models whose units can be left out without changing how other words are cut.
 ABLE = ("WordPiece", "WordLevel")

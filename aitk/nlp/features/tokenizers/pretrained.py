@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from aitk.core.contract.errors import ArtifactError
 from aitk.core.io.json_files import read_json
-from aitk.nlp.features.tokenizers import SubwordTokenizer, damage_at, framed, read_engine
+from aitk.nlp.features.tokenizers.loading import damage_at, read_engine
+from aitk.nlp.features.tokenizers.subwords import SubwordTokenizer, framed
 
 if TYPE_CHECKING:
     import tokenizers

@@ -8,8 +8,8 @@ import zlib
 from hypothesis import given
 from hypothesis import strategies as st
 
-from aitk.nlp.features.hashing import END, HashedNgrams
-from aitk.nlp.features.tokenizers import load_tokenizer
+from aitk.nlp.features.tokenizers.hashing import END, HashedNgrams
+from aitk.nlp.features.tokenizers.loading import load_tokenizer
 from aitk.nlp.features.word_table import RESERVED, WORD_OR_END, WORD_PATTERN, distinct_words
 
 WORDS_ONLY = HashedNgrams(buckets=1000, ngrams=1)

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from aitk.core.contract.errors import ArtifactError
-from aitk.nlp.features.saved_tokenizers import read_hub_tokenizer, read_hugging_face_tokenizer
+from aitk.nlp.features.tokenizers.pretrained import read_hub_tokenizer, read_hugging_face_tokenizer
 
 UNCASED = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "deja", "vu", "un", "##seen", "!", "中"]
 
