@@ -9,6 +9,7 @@ from typing import Any
 
 #: Flags of the processor: AVX-512 and AMX on x86, the extension of the same name on ARM.
 INSTRUCTIONS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
+CPUINFO = Path("/proc/cpuinfo")
 #: Starting weights from this size on are of a network whose matrices outweigh the casts.
 LARGE_BYTES = 20 * 2**20
 #: Required ratio of float32's time to bfloat16's, for products as in a small transformer: without
@@ -37,6 +38,19 @@ def resolve_precision(precision: str, *, source: str | None) -> str:
     return "bfloat16" if fast and speed_ratio() >= MIN_RATIO else "float32"
 
 
+def is_emulated(precision: str) -> bool:
+    """Whether such arithmetic is bfloat16 on a CPU that has no instructions for it."""
+    import keras
+
+    if precision != "bfloat16" or keras.backend.backend() != "tensorflow":
+        return False
+    import tensorflow as tf
+
+    if tf.config.list_physical_devices("GPU"):
+        return False
+    return CPUINFO.exists() and not has_instructions()
+
+
 def is_large(source: str) -> bool:
     """Whether the files of a source have ``LARGE_BYTES`` together; presets by name do."""
     path = Path(source)
@@ -46,7 +60,7 @@ def is_large(source: str) -> bool:
     return sum(each.stat().st_size for each in files) >= LARGE_BYTES
 
 
-def has_instructions(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+def has_instructions(cpuinfo: Path = CPUINFO) -> bool:
     """Whether the processor has instructions for bfloat16; False where the system does not say."""
     try:
         text = cpuinfo.read_text(encoding="utf-8", errors="replace")

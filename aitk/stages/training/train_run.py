@@ -166,11 +166,13 @@ def _make(
     """The model with its first weights, or fitted in closed form, and its assets."""
     from aitk.core.artifacts.pretrained import load_pretrained
     from aitk.core.runtime.devices import set_up_training
-    from aitk.core.runtime.precision import resolve_precision
+    from aitk.core.runtime.precision import is_emulated, resolve_precision
 
     precision = resolve_precision(options.precision, source=options.from_)
     if precision == "bfloat16" != options.precision:
         reporter.note("bfloat16, which is faster on this processor (see --precision)")
+    elif is_emulated(precision):
+        reporter.warn("this processor has no instructions for bfloat16: float32 is many times faster")
     options = dataclasses.replace(options, precision=precision)
     # The gradients of single rows are taken on one device.
     devices = 1 if options.private else options.devices

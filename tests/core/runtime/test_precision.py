@@ -3,7 +3,13 @@
 import pytest
 
 from aitk.core.runtime import precision
-from aitk.core.runtime.precision import LARGE_BYTES, has_instructions, is_large, resolve_precision
+from aitk.core.runtime.precision import (
+    LARGE_BYTES,
+    has_instructions,
+    is_emulated,
+    is_large,
+    resolve_precision,
+)
 
 
 @pytest.mark.parametrize(
@@ -50,3 +56,20 @@ def test_auto_is_bfloat16_where_it_is_measured_to_be_faster(
     monkeypatch.setattr(precision, "speed_ratio", lambda: ratio)
     assert resolve_precision("auto", source=source) == expected
     assert resolve_precision("float16", source=source) == "float16"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "known", "has", "expected"),
+    [
+        ("bfloat16", True, False, True),
+        ("bfloat16", True, True, False),
+        ("bfloat16", False, False, False),  # a system that does not name its instructions
+        ("float32", True, False, False),
+    ],
+)
+def test_bfloat16_without_instructions_is_emulated(
+    monkeypatch, tmp_path, chosen, known, has, expected
+):
+    monkeypatch.setattr(precision, "CPUINFO", tmp_path if known else tmp_path / "missing")
+    monkeypatch.setattr(precision, "has_instructions", lambda: has)
+    assert is_emulated(chosen) is expected
