@@ -7,7 +7,7 @@ line, and a table has a text column.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +77,19 @@ def read_tagged(
             yield Row(fields, source, line, split, {} if labelled else record, redacted)
         if counts.widened:
             note(f"{source}: {counts.widened:,} spans were widened to whole words")
+
+
+def refuse_new_tags(
+    items: Iterable[Row | Refusal], known: Sequence[str]
+) -> Iterator[Row | Refusal]:
+    """Rows whose tags are all known, and refusals."""
+    for item in items:
+        if isinstance(item, Row):
+            new = sorted(set(item.fields["tags"]) - set(known))
+            if new:
+                reason = f"the tag {new[0]!r} is unseen in training"
+                item = Refusal(item.file, item.line, reason)
+        yield item
 
 
 def _files(sources: Sequence[str], note: Note) -> Iterator[str]:

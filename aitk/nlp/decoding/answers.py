@@ -6,10 +6,14 @@ start and its end; the first token scores "no answer".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
+
+from aitk.core.contract.task import Batch, Example
+from aitk.nlp.features.passages import QaAssets, first_context_token
 
 #: Candidates compared, per window and in total.
 CANDIDATES = 20
@@ -73,6 +77,30 @@ def best_answers(windows: Sequence[WindowScores], *, max_answer: int) -> Answers
     ordered = sorted(found, key=lambda span: (-found[span], span))[:CANDIDATES]
     none = min((window.none for window in windows), default=0.0)
     return Answers(ordered, [found[span] for span in ordered], none)
+
+
+def row_answers(
+    batch: Batch, outputs: Sequence[Any], assets: QaAssets
+) -> Iterator[tuple[Example, Answers]]:
+    """Each row of a batch with its answers.
+
+    Args:
+        outputs: of each row the scores of its windows; or, as an array, those of the first one.
+    """
+    for example, windows, found in zip(
+        batch.context["examples"], batch.context["windows"], outputs, strict=True
+    ):
+        place = first_context_token(example.inputs, assets)
+        known = [found] if isinstance(found, np.ndarray) else found
+        scores = [
+            WindowScores(
+                each[place : place + end - start].astype(float),
+                none=float(each[0].sum()),
+                first=start,
+            )
+            for (start, end), each in zip(windows, known, strict=False)
+        ]
+        yield example, best_answers(scores, max_answer=assets.max_answer)
 
 
 def _best_of(scores: np.ndarray, max_answer: int) -> list[tuple[int, int, float]]:

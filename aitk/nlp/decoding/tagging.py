@@ -118,6 +118,29 @@ def spans_in(tags: Sequence[int] | np.ndarray, labels: Sequence[str]) -> list[Wo
     return [span for span in spans if span[2] != OUTSIDE]
 
 
+def surest_span(
+    chain: Chain, labels: Sequence[str], target: str | None
+) -> tuple[WordSpan, np.ndarray, float]:
+    """The span with the highest probability, its tags and its probability; without spans, the
+    most likely word."""
+    tags = best_tags(chain)
+    spans = [each for each in spans_in(tags, labels) if target in (None, each[2])]
+    if spans:
+        scores = span_probabilities(chain, tags, spans)
+        best = int(np.argmax(scores))
+        return spans[best], tags, scores[best]
+    likely = marginals(chain)
+    for at, label in enumerate(labels):
+        name = label if is_plain(labels) else label[2:]
+        if label == OUTSIDE or label.startswith("I-") or target not in (None, name):
+            likely[:, at] = -1.0
+    word, tag = map(int, np.unravel_index(int(likely.argmax()), likely.shape))
+    tags = tags.copy()
+    tags[word] = tag
+    label = labels[tag] if is_plain(labels) else labels[tag][2:]
+    return (word, word + 1, label), tags, float(likely[word, tag])
+
+
 def describe_spans(
     text: str, starts: Any, ends: Any, spans: Sequence[WordSpan], scores: Sequence[float]
 ) -> list[dict[str, Any]]:

@@ -12,13 +12,60 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core.contract.options import unknown_name
 from aitk.core.metrics.faithfulness import part_faithfulness
+from aitk.nlp.decoding.tagging import Chain, chain_of, span_probabilities, surest_span
+from aitk.nlp.features.tag_assets import TagAssets
 from aitk.nlp.features.word_readers import words_in
 
 MOST_GROUPS = 256  # longer texts are split into groups of neighbouring words
 
 #: Maps rows to the probability of the explained prediction, (rows,).
 Probability = Callable[[Sequence[Mapping[str, Any]]], np.ndarray]
+Predict = Callable[[Sequence[Mapping[str, Any]]], Any]
+
+
+def explain_span(
+    fields: Mapping[str, Any],
+    predict: Predict,
+    assets: TagAssets,
+    *,
+    target: str | None = None,
+) -> dict[str, Any]:
+    """Attribute the most certain span of a row, or that of a label, to the words of the row.
+
+    Args:
+        predict: rows to the scores of their words.
+        target: the label, of which the most certain span is explained.
+
+    Returns:
+        ``prediction``, ``explained`` (the label) and ``probability`` of the span; and what
+        ``explain_words`` returns.
+
+    Raises:
+        UsageError: there is no such label.
+    """
+    types = sorted({label.partition("-")[2] or label for label in assets.labels})
+    if target is not None and target not in types:
+        raise unknown_name(target, types, what="label")
+    words = words_in(fields)
+
+    def chains(rows: Sequence[Mapping[str, Any]]) -> list[Chain]:
+        return [chain_of(row, assets.legal, len(words)) for row in predict(rows)]
+
+    (chain,) = chains([fields])
+    span, tags, score = surest_span(chain, assets.labels, target)
+
+    def probability(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
+        found = [span_probabilities(each, tags, [span])[0] for each in chains(rows)]
+        return np.array(found)
+
+    text = " ".join(words[span[0] : span[1]])
+    return {
+        "prediction": f"{text} [{span[2]}]",
+        "explained": span[2],
+        "probability": round(score, 6),
+    } | explain_words(fields, probability, blank=_blank(assets))
 
 
 def explain_words(
@@ -79,3 +126,11 @@ def blanked(fields: Mapping[str, Any], words: Sequence[int], blank: str) -> dict
         end = int(stop)
     pieces.append(text[end:])
     return {"text": "".join(pieces), "starts": starts, "ends": ends}
+
+
+def _blank(assets: TagAssets) -> str:
+    """The replacement of a removed word."""
+    tokenizer = getattr(assets.reader, "tokenizer", None)
+    if tokenizer is None or tokenizer.mask_id is None:
+        return "\u25a1"
+    return str(tokenizer.engine.id_to_token(tokenizer.mask_id))

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from aitk.core.decoding.incremental import room_for
-from aitk.core.metrics.baselines import spread
+from aitk.core.metrics.baselines import Rows, spread
 from aitk.core.training.batches import take_rows
 from aitk.nlp.features.assets import TextAssets
 from aitk.nlp.features.tokenizers.hashing import HashedNgrams
@@ -84,19 +84,25 @@ def pad_in_steps(
 
 
 def sif_weights(
-    texts: Iterable[Sequence[int] | np.ndarray], tokenizer: SubwordTokenizer, *, sif: float
+    rows: Rows,
+    encode: Callable[[Rows], Iterable[Sequence[int] | np.ndarray]],
+    tokenizer: SubwordTokenizer,
+    *,
+    sif: float,
 ) -> np.ndarray:
-    """Weight of each unit, (units,): sif / (sif + p), where p is its share of these texts.
+    """Weight of each unit, (units,): sif / (sif + p), where p is its share of the rows' texts.
 
     Arora et al. 2017, section 3. Special tokens weigh 0.
 
     Args:
-        texts: token ids of each.
+        encode: rows to the token ids of their texts.
         sif: 0 for uniform weights.
     """
+    places = spread(len(rows), COUNTED_TEXTS)
     counts = np.zeros(tokenizer.vocabulary_size, np.float64)
-    for ids in texts:
-        np.add.at(counts, ids, 1)
+    for start in range(0, len(places), TEXTS_AT_ONCE):
+        for ids in encode(take_rows(rows, places[start : start + TEXTS_AT_ONCE])):
+            np.add.at(counts, ids, 1)
     special = list(tokenizer.special_ids)
     counts[special] = 0
     weights = sif / (sif + counts / max(1.0, counts.sum())) if sif else np.ones(len(counts))

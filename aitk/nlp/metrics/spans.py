@@ -13,7 +13,8 @@ from aitk.core.contract.errors import DataError
 from aitk.core.contract.task import Evaluation, Score
 from aitk.core.metrics.classification import warn_of_unseen_labels
 from aitk.core.metrics.statistics import MIN_ROWS, bootstrap_scores, score_proportion
-from aitk.nlp.data.formats.tag_schemes import WordSpan
+from aitk.nlp.data.formats.tag_schemes import OUTSIDE, WordSpan, is_plain, spans_of
+from aitk.nlp.features.tag_assets import UNSEEN_FIRST, UNSEEN_INSIDE
 
 Spans = Sequence[WordSpan]
 #: Label of spans whose label is unseen in training.
@@ -85,6 +86,17 @@ def score_spans(
         statistic=lambda counts: statistic(counts)[:, 0],
         warnings=warn_of_unseen_labels(unseen),
     )
+
+
+def gold_spans(targets: np.ndarray, labels: Sequence[str]) -> list[WordSpan]:
+    """The spans of the targets of a row; tags unseen in training have the label ``UNSEEN``."""
+    if is_plain(labels):
+        names = [labels[each] if each >= 0 else UNSEEN for each in targets]
+        spans, _ = spans_of(names, "plain")
+        return [span for span in spans if span[2] != OUTSIDE]
+    special = {UNSEEN_FIRST: f"B-{UNSEEN}", UNSEEN_INSIDE: f"I-{UNSEEN}"}
+    names = [special.get(int(each)) or labels[each] for each in targets]
+    return spans_of(names, "iob")[0]
 
 
 def _per_label(

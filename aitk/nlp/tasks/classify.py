@@ -15,16 +15,13 @@ from aitk.core.contract.label_task import LabelDistillation, LabelTask
 from aitk.core.contract.multi_label import MultiLabelTask
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Example, Note
-from aitk.core.metrics.baselines import Baseline, Rows, spread
-from aitk.core.training.batches import take_rows
+from aitk.core.metrics.baselines import Baseline, Rows
 from aitk.nlp.data.languages import language_of
 from aitk.nlp.data.options import ClassifyReading
 from aitk.nlp.data.quality import TextInspector
 from aitk.nlp.data.reading import read_texts
 from aitk.nlp.features.assets import TextAssets, load_text_assets
 from aitk.nlp.features.batching import (
-    COUNTED_TEXTS,
-    TEXTS_AT_ONCE,
     inverse_frequencies,
     pad_tokens,
     sif_weights,
@@ -232,11 +229,8 @@ def _sif_weights(
             where="static",
             hint="Use a transformer or hub run, or an encoder with --from",
         )
-    places = spread(len(rows), COUNTED_TEXTS)
 
-    def encoded() -> Iterator[Sequence[int]]:
-        for start in range(0, len(places), TEXTS_AT_ONCE):
-            taken = take_rows(rows, places[start : start + TEXTS_AT_ONCE])
-            yield from tokenizer.encode_bare(list(map(whole_text, taken)), settings.max_length)
+    def encode(taken: Rows) -> list[list[int]]:
+        return tokenizer.encode_bare(list(map(whole_text, taken)), settings.max_length)
 
-    return sif_weights(encoded(), tokenizer, sif=settings.sif)
+    return sif_weights(rows, encode, tokenizer, sif=settings.sif)

@@ -14,21 +14,26 @@ import numpy as np
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note, Task
-from aitk.core.io.lines import check_file
 from aitk.core.io.prediction_files import PredictionLines
-from aitk.core.metrics.baselines import Baseline, Rows, spread
-from aitk.core.training.batches import take_rows
+from aitk.core.metrics.baselines import Baseline, Rows
 from aitk.nlp.data.embed_options import SCORED, TEXTS, EmbedOptions, EmbedReading
 from aitk.nlp.data.embed_reading import EmbedInspector, read_rows
 from aitk.nlp.data.formats.vectors import NpyLines, VectorLines
-from aitk.nlp.features.batching import COUNTED_TEXTS, TEXTS_AT_ONCE, sif_weights
+from aitk.nlp.features.batching import sif_weights
 from aitk.nlp.features.embed_assets import Arrays, EmbedAssets, load_embed_assets
 from aitk.nlp.features.word_units import learn_word_units
 from aitk.nlp.losses.word_corpus import all_texts
 from aitk.nlp.metrics.common_words import common_words
 from aitk.nlp.metrics.similarity import score_analogies, score_retrieval, score_similarity
 from aitk.nlp.models.embed_specs import SentenceEncoder, StaticTable, WordVectors
-from aitk.nlp.tasks.embed_search import Found, complete_analogies, search_texts, search_words
+from aitk.nlp.tasks.embed_search import (
+    AnalogyResults,
+    Found,
+    complete_analogies,
+    search_texts,
+    search_words,
+    with_index,
+)
 from aitk.nlp.tasks.embed_settings import (
     FastTextSettings,
     GloveSettings,
@@ -52,15 +57,6 @@ class Halves:
     """The vectors of the two halves of each text (rows, 2, d), compared in evaluation."""
 
     vectors: np.ndarray
-
-
-@dataclass(frozen=True)
-class AnalogyResults:
-    """Per analogy: whether it is correct, whether its words are known, and the word found."""
-
-    correct: np.ndarray
-    known: np.ndarray
-    words: Sequence[str | None]
 
 
 class Embed(Task[EmbedAssets]):
@@ -158,7 +154,11 @@ class Embed(Task[EmbedAssets]):
         if not isinstance(settings, StaticSettings):
             return EmbedAssets(**shared)
         assets = EmbedAssets(bare=True, **shared)
-        weights = _token_weights(rows, assets, sif=settings.sif)
+
+        def encode(taken: Rows) -> Iterator[np.ndarray]:
+            yield from (each["ids"] for each in assets.encode(list(all_texts(taken))))
+
+        weights = sif_weights(rows, encode, tokenizer, sif=settings.sif)
         return dataclasses.replace(assets, token_weights=weights)
 
     def load_assets(self, folder: Path) -> EmbedAssets:
@@ -168,19 +168,7 @@ class Embed(Task[EmbedAssets]):
         self, assets: EmbedAssets, options: EmbedOptions | None, *, open_scorer: Any
     ) -> EmbedAssets:
         """See ``Configurable``: the file to search."""
-        if options is None:
-            return assets
-        searches = options.neighbours or options.nearest is not None
-        if searches and options.index is None and assets.units is None:
-            raise UsageError(
-                "the model has no word vocabulary",
-                where="--neighbours" if options.neighbours else "--nearest",
-                hint="Search texts with --index FILE",
-            )
-        if options.index is None:
-            return assets
-        check_file(Path(options.index))
-        return dataclasses.replace(assets, index=options.index, memo={})
+        return assets if options is None else with_index(assets, options)
 
     def rows_in_options(self, options: EmbedOptions) -> Sequence[Row]:
         """See ``ReadsOptions``: the text whose neighbours are requested."""
@@ -275,7 +263,7 @@ class Embed(Task[EmbedAssets]):
     ) -> Any:
         """Vectors of the texts; their nearest neighbours, or halves, if required."""
         if "analogies" in batch.context:
-            return AnalogyResults(*complete_analogies(batch.context["analogies"], predict, assets))
+            return complete_analogies(batch.context["analogies"], predict, assets)
         if options is None and max(batch.context["sides"]) == 1:
             halves = [half for text in batch.context["texts"] for half in assets.halves(text)]
             vectors = predict(assets.pad(halves))
@@ -418,16 +406,3 @@ def _cosines(left: np.ndarray, right: np.ndarray) -> np.ndarray:
     """(..., d), (..., d) -> (...)."""
     lengths = np.linalg.norm(left, axis=-1) * np.linalg.norm(right, axis=-1)
     return (left * right).sum(axis=-1) / np.maximum(lengths, 1e-9)
-
-
-def _token_weights(rows: Rows, assets: EmbedAssets, *, sif: float) -> np.ndarray:
-    """See ``sif_weights``, of the training texts."""
-    places = spread(len(rows), COUNTED_TEXTS)
-
-    def encoded() -> Iterator[np.ndarray]:
-        for start in range(0, len(places), TEXTS_AT_ONCE):
-            texts = list(all_texts(take_rows(rows, places[start : start + TEXTS_AT_ONCE])))
-            yield from (each["ids"] for each in assets.encode(texts))
-
-    tokenizer: Any = assets.tokenizer
-    return sif_weights(encoded(), tokenizer, sif=sif)

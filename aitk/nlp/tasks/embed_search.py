@@ -5,8 +5,10 @@ The searched vectors are computed once and cached in ``EmbedAssets.memo``.
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,8 @@ import numpy as np
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.rows import Refusal
 from aitk.core.contract.task import Task
-from aitk.nlp.data.embed_options import EmbedReading
+from aitk.core.io.lines import check_file
+from aitk.nlp.data.embed_options import EmbedOptions, EmbedReading
 from aitk.nlp.decoding.neighbours import analogy_targets, nearest, unit_rows
 from aitk.nlp.features.embed_assets import Arrays, EmbedAssets
 
@@ -30,6 +33,36 @@ class Found:
     """The nearest texts of each query, {"text": str, "similarity": float} each."""
 
     rows: Sequence[list[dict[str, Any]]]
+
+
+@dataclass(frozen=True)
+class AnalogyResults:
+    """Per analogy: whether it is correct, whether its words are known, (rows,) bool each; and the
+    word found."""
+
+    correct: np.ndarray
+    known: np.ndarray
+    words: Sequence[str | None]
+
+
+def with_index(assets: EmbedAssets, options: EmbedOptions) -> EmbedAssets:
+    """The assets with the file that the options search, if any.
+
+    Raises:
+        DataError: the file is missing.
+        UsageError: the words of a model without words are searched.
+    """
+    searches = options.neighbours or options.nearest is not None
+    if searches and options.index is None and assets.units is None:
+        raise UsageError(
+            "the model has no word vocabulary",
+            where="--neighbours" if options.neighbours else "--nearest",
+            hint="Search texts with --index FILE",
+        )
+    if options.index is None:
+        return assets
+    check_file(Path(options.index))
+    return dataclasses.replace(assets, index=options.index, memo={})
 
 
 def search_words(
@@ -104,14 +137,11 @@ def word_vectors(predict: Predict, assets: EmbedAssets) -> np.ndarray:
 
 def complete_analogies(
     targets: Sequence[tuple[str, Sequence[str]]], predict: Predict, assets: EmbedAssets
-) -> tuple[np.ndarray, np.ndarray, list[str | None]]:
+) -> AnalogyResults:
     """Complete analogies by 3CosAdd among the ``CANDIDATES`` most frequent words.
 
     Args:
         targets: section and four words of each row.
-
-    Returns:
-        Which are correct and which have only known words, (rows,) bool; and the words found.
 
     Raises:
         UsageError: the model has no words.
@@ -134,7 +164,7 @@ def complete_analogies(
         correct[known] = best[:, 0] == asked[:, 3]
         for row, number in zip(np.flatnonzero(known).tolist(), best[:, 0].tolist(), strict=True):
             found[row] = units.words[number]
-    return correct, known, found
+    return AnalogyResults(correct, known, found)
 
 
 def _embed_file(

@@ -17,7 +17,7 @@ from aitk.nlp.data.languages import language_of
 from aitk.nlp.data.options import QaPredictOptions, QaReading
 from aitk.nlp.data.qa_quality import QaInspector
 from aitk.nlp.data.qa_reading import ask_about, read_questions
-from aitk.nlp.decoding.answers import Answers, WindowScores, best_answers
+from aitk.nlp.decoding.answers import Answers, row_answers
 from aitk.nlp.features.passages import (
     FORBIDDEN,
     QaAssets,
@@ -226,7 +226,7 @@ class QuestionAnswering(Task[QaAssets]):
 
         assets = _with_options(assets, options)
         predictions = []
-        for example, answers in self._answers(batch, outputs, assets):
+        for example, answers in row_answers(batch, outputs, assets):
             context, offsets = str(example.inputs["context"]), example.inputs["offsets"]
             shares, none = answers.probabilities(no_answer=assets.no_answer)
             found = []
@@ -255,7 +255,7 @@ class QuestionAnswering(Task[QaAssets]):
         columns: dict[str, list[float]] = {
             name: [] for name in ("f1", "exact", "answered_f1", "margin", "silent", "unanswerable")
         }
-        for example, answers in self._answers(batch, outputs, assets):
+        for example, answers in row_answers(batch, outputs, assets):
             context, offsets = str(example.inputs["context"]), example.inputs["offsets"]
             text = ""
             if answers.spans:
@@ -291,25 +291,6 @@ class QuestionAnswering(Task[QaAssets]):
             measured["margin"].astype(float), measured["answered_f1"].astype(float), unanswerable
         )
         return assets.with_threshold(round(threshold, 6))
-
-    def _answers(
-        self, batch: Batch, outputs: Any, assets: QaAssets
-    ) -> Iterator[tuple[Example, Answers]]:
-        """Each row with its answers; for an array, which holds first windows, only these."""
-        for example, windows, found in zip(
-            batch.context["examples"], batch.context["windows"], outputs, strict=True
-        ):
-            place = first_context_token(example.inputs, assets)
-            known = [found] if isinstance(found, np.ndarray) else found
-            scores = [
-                WindowScores(
-                    each[place : place + end - start].astype(float),
-                    none=float(each[0].sum()),
-                    first=start,
-                )
-                for (start, end), each in zip(windows, known, strict=False)
-            ]
-            yield example, best_answers(scores, max_answer=assets.max_answer)
 
     # Further capabilities -------------------------------------------------
 
@@ -367,38 +348,7 @@ class QuestionAnswering(Task[QaAssets]):
         from aitk.nlp.explain.evidence import explain_answer
 
         del model
-        fields = _best_part(fields, predict, assets, self)
-        context = fields["context"]
-        (example,) = self.encode([fields], assets)
-        batch = self.collate([example], assets)
-        (prediction,) = self.decode(batch, predict([fields]), assets)
-        start, end = prediction.get("start"), prediction.get("end")
-        if target is not None:
-            start = context.find(target)
-            if start < 0:
-                raise UsageError(f"{target!r} does not occur in the context", where="--target")
-            end = start + len(target)
-        if start is None or end is None:  # no answer: explain the best candidate
-            (answers,) = (each for _, each in self._answers(batch, predict([fields]), assets))
-            first, last = answers.spans[0]
-            offsets = example.inputs["offsets"]
-            start, end = int(offsets[first][0]), int(offsets[last][1])
-        answer = context[start:end]
-
-        def probability(rows: Sequence[Mapping[str, Any]], starts: Sequence[int]) -> np.ndarray:
-            examples = self.encode(rows, assets)
-            return np.array(
-                [
-                    _span_probability(each, scores, begin, answer, assets)
-                    for each, scores, begin in zip(examples, predict(rows), starts, strict=True)
-                ]
-            )
-
-        return {
-            "prediction": prediction["prediction"],
-            "explained": answer,
-            "probability": round(float(probability([fields], [start])[0]), 6),
-        } | explain_answer(fields, start, end, probability)
+        return explain_answer(self, fields, predict, assets, target=target)
 
 
 def _texts(rows: Rows) -> Iterator[str]:
@@ -418,37 +368,3 @@ def _with_options(assets: QaAssets, options: QaPredictOptions | None) -> QaAsset
 
 def _is_silent(answers: Answers, assets: QaAssets) -> bool:
     return assets.no_answer and answers.margin > assets.threshold
-
-
-def _best_part(
-    fields: Mapping[str, Any], predict: Any, assets: QaAssets, task: QuestionAnswering
-) -> dict[str, Any]:
-    """The question with the best answer's window of its context."""
-    (example,) = task.encode([fields], assets)
-    windows, offsets = windows_of(example.inputs, assets), example.inputs["offsets"]
-    kept = {"id": "", "question": fields["question"]}
-    if len(windows) == 1:
-        return kept | {"context": fields["context"]}
-    context = fields["context"]
-    rows = [
-        kept | {"context": context[int(offsets[start][0]) : int(offsets[end - 1][1])]}
-        for start, end in windows
-    ]
-    batch = task.collate(task.encode(rows, assets), assets)
-    found = task._answers(batch, predict(rows), assets)
-    scores = [each.scores[0] if each.scores else -np.inf for _, each in found]
-    return rows[int(np.argmax(scores))]
-
-
-def _span_probability(
-    example: Example, scores: np.ndarray, start: int, answer: str, assets: QaAssets
-) -> float:
-    """The probability of an answer in the first window: product of start and end."""
-    window = windows_of(example.inputs, assets)[0]
-    tokens = answer_tokens(example.inputs["offsets"], start, answer)
-    if tokens is None or tokens[1] >= window[1]:
-        return 0.0
-    place = first_context_token(example.inputs, assets)
-    inside = scores[place : place + window[1]].astype(np.float64)
-    logs = inside - np.logaddexp.reduce(inside, axis=0)
-    return float(np.exp(logs[tokens[0], 0] + logs[tokens[1], 1]))

@@ -10,15 +10,14 @@ import numpy as np
 
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.label_task import stored_labels
-from aitk.core.contract.options import unknown_name
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note, Task
 from aitk.core.metrics.baselines import Baseline, Rows
-from aitk.nlp.data.formats.tag_schemes import OUTSIDE, WordSpan, is_plain, spans_of
+from aitk.nlp.data.formats.tag_schemes import is_plain, spans_of
 from aitk.nlp.data.languages import language_of
 from aitk.nlp.data.options import TagReading
 from aitk.nlp.data.tag_quality import TagInspector
-from aitk.nlp.data.tag_reading import read_tagged
+from aitk.nlp.data.tag_reading import read_tagged, refuse_new_tags
 from aitk.nlp.decoding.tagging import (
     best_tags,
     chain_of,
@@ -30,8 +29,6 @@ from aitk.nlp.decoding.tagging import (
 from aitk.nlp.features.tag_assets import (
     IGNORED,
     UNLABELLED,
-    UNSEEN_FIRST,
-    UNSEEN_INSIDE,
     TagAssets,
     load_tag_assets,
     without_broken_start,
@@ -46,7 +43,7 @@ from aitk.nlp.features.word_readers import (
     learn_words,
     words_in,
 )
-from aitk.nlp.metrics.spans import UNSEEN, score_spans
+from aitk.nlp.metrics.spans import gold_spans, score_spans
 from aitk.nlp.models.span_specs import SubwordTagger, WordTagger
 from aitk.nlp.tasks.settings import BilstmCrfSettings, TagHubSettings, TagTransformerSettings
 
@@ -264,7 +261,7 @@ class Tag(Task[TagAssets]):
             self._chains(batch, outputs, assets), batch.context["targets"], strict=True
         ):
             tags = best_tags(chain)
-            gold.append(_gold_spans(targets, assets.labels))
+            gold.append(gold_spans(targets, assets.labels))
             found.append(spans_in(tags, assets.labels))
             correct.append(int((tags == targets).sum()))
             words.append(len(tags))
@@ -317,7 +314,7 @@ class Tag(Task[TagAssets]):
     ) -> tuple[TagAssets, Iterator[Row | Refusal]]:
         """See ``Updatable``: the tags are fixed; a row with a new tag is refused."""
         del known, reading
-        return assets, _refuse_unseen(items, assets)
+        return assets, refuse_new_tags(items, assets.labels)
 
     def add_soft_targets(
         self, example: Example, outputs: np.ndarray, assets: TagAssets, *, teacher: TagAssets
@@ -368,41 +365,10 @@ class Tag(Task[TagAssets]):
     ) -> dict[str, Any]:
         """Words that contributed to the most certain span, or to that of the label ``target``: the
         decrease of its probability when each is blanked out."""
-        from aitk.nlp.explain.word_occlusion import explain_words
+        from aitk.nlp.explain.word_occlusion import explain_span
 
         del model
-        types = sorted({label.partition("-")[2] or label for label in assets.labels})
-        if target is not None and target not in types:
-            raise unknown_name(target, types, what="label")
-        words = words_in(fields)
-
-        def chains(rows: Sequence[Mapping[str, Any]]) -> list[Any]:
-            return [chain_of(row, assets.legal, len(words)) for row in predict(rows)]
-
-        (chain,) = chains([fields])
-        span, tags, score = _surest(chain, assets.labels, target)
-
-        def probability(rows: Sequence[Mapping[str, Any]]) -> np.ndarray:
-            found = [span_probabilities(each, tags, [span])[0] for each in chains(rows)]
-            return np.array(found)
-
-        text = " ".join(words[span[0] : span[1]])
-        return {
-            "prediction": f"{text} [{span[2]}]",
-            "explained": span[2],
-            "probability": round(score, 6),
-        } | explain_words(fields, probability, blank=_blank(assets))
-
-
-def _gold_spans(targets: np.ndarray, labels: Sequence[str]) -> list[WordSpan]:
-    """The spans of targets; tags unseen in training have the label ``UNSEEN``."""
-    if is_plain(labels):
-        names = [labels[each] if each >= 0 else UNSEEN for each in targets]
-        spans, _ = spans_of(names, "plain")
-        return [span for span in spans if span[2] != OUTSIDE]
-    special = {UNSEEN_FIRST: f"B-{UNSEEN}", UNSEEN_INSIDE: f"I-{UNSEEN}"}
-    names = [special.get(int(each)) or labels[each] for each in targets]
-    return spans_of(names, "iob")[0]
+        return explain_span(fields, predict, assets, target=target)
 
 
 def _cells(values: Sequence[Any]) -> np.ndarray:
@@ -411,44 +377,3 @@ def _cells(values: Sequence[Any]) -> np.ndarray:
     for place, value in enumerate(values):
         cells[place] = value
     return cells
-
-
-def _refuse_unseen(items: Iterable[Row | Refusal], assets: TagAssets) -> Iterator[Row | Refusal]:
-    for item in items:
-        if isinstance(item, Row):
-            new = sorted(set(item.fields["tags"]) - set(assets.labels))
-            if new:
-                reason = f"the tag {new[0]!r} is unseen in training"
-                item = Refusal(item.file, item.line, reason)
-        yield item
-
-
-def _surest(
-    chain: Any, labels: Sequence[str], target: str | None
-) -> tuple[WordSpan, np.ndarray, float]:
-    """The span with the highest probability, its tags and its probability; without spans, the
-    most likely word."""
-    tags = best_tags(chain)
-    spans = [each for each in spans_in(tags, labels) if target in (None, each[2])]
-    if spans:
-        scores = span_probabilities(chain, tags, spans)
-        best = int(np.argmax(scores))
-        return spans[best], tags, scores[best]
-    likely = marginals(chain)
-    for at, label in enumerate(labels):
-        name = label if is_plain(labels) else label[2:]
-        if label == OUTSIDE or label.startswith("I-") or target not in (None, name):
-            likely[:, at] = -1.0
-    word, tag = map(int, np.unravel_index(int(likely.argmax()), likely.shape))
-    tags = tags.copy()
-    tags[word] = tag
-    label = labels[tag] if is_plain(labels) else labels[tag][2:]
-    return (word, word + 1, label), tags, float(likely[word, tag])
-
-
-def _blank(assets: TagAssets) -> str:
-    """The replacement of a removed word."""
-    tokenizer = getattr(assets.reader, "tokenizer", None)
-    if tokenizer is None or tokenizer.mask_id is None:
-        return "\u25a1"
-    return str(tokenizer.engine.id_to_token(tokenizer.mask_id))

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from aitk.nlp.explain.evidence import explain_answer
+from aitk.nlp.explain.evidence import attribute_answer
 
 CONTEXT = "Rain fell. The king, an old man, died in 1381. He had a dog."
 
@@ -20,7 +20,7 @@ def probability(rows, starts):
 def test_the_sentence_and_the_word_that_matter_have_the_weight():
     start = CONTEXT.index("1381")
     fields = {"question": "when did he die", "context": CONTEXT}
-    found = explain_answer(fields, start, start + 4, probability)
+    found = attribute_answer(fields, start, start + 4, probability)
     weights = {part["text"].strip(): part["weight"] for part in found["parts"] if part["weight"]}
     assert weights == {"when": 0.5, "The king, an old man, died in 1381.": 0.5}
     assert found["faithfulness"]["named"] == pytest.approx(1.0)
