@@ -11,7 +11,7 @@ from aitk.core.artifacts.parts import Part, check_header, in_order
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
-from aitk.stages.parts import predicted, prepared
+from aitk.stages.parts import part_files, predicted, prepared
 
 
 def join(
@@ -53,9 +53,9 @@ def _opened(path: Path) -> Part:
         raise ArtifactError(
             "is not a part of a result", where=str(path), hint="Make parts with --part K/N"
         )
-    part = prepared.read_part(path) if is_folder else predicted.read_part(path)
+    part = prepared.read_part(path) if is_folder else part_files.read_part(path)
     check_header(part.header, where=str(path))
-    stage = prepared.STAGE if is_folder else predicted.STAGE
+    stage = prepared.STAGE if is_folder else part_files.STAGE
     if part.header["stage"] != stage:
         raise ArtifactError(f"is not a part of {stage}", where=str(path))
     return part

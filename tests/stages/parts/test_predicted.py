@@ -10,7 +10,7 @@ from aitk.core.contract.options import resolve
 from aitk.core.contract.progress import Silent
 from aitk.stages.options import PredictOptions
 from aitk.stages.parts.join import join
-from aitk.stages.parts.predicted import Range, _cut, predict_part, predict_with_workers
+from aitk.stages.parts.predicted import predict_part, predict_with_workers
 from aitk.stages.predict import predict
 
 
@@ -129,15 +129,3 @@ def test_streams_and_drawings_are_for_one_process(onnx_run, rows, tmp_path):
         part(onnx_run, rows, tmp_path / "a.csv", "1/2", draw=str(tmp_path / "drawn"))
     with pytest.raises(UsageError, match="a separate file"):
         part(onnx_run, rows, "-", "1/2")
-
-
-@pytest.mark.parametrize("count", [1, 2, 3, 7])
-def test_ranges_are_whole_windows_one_after_the_other(count):
-    sizes = [4, 8, 16, 16, 16, 3]
-    ranges = _cut(Range(5, sizes, sizes), count)
-    assert [size for each in ranges for size in each.sizes] == sizes
-    assert len(ranges) == count
-    at = 5
-    for each in ranges:
-        assert each.start == at
-        at += each.records
