@@ -16,7 +16,8 @@ from pathlib import Path
 
 import pytest
 
-from aitk.core.artifacts.run import MODEL_FILES, Run, load_run
+from aitk.core.artifacts.run import Run, load_run
+from aitk.core.artifacts.run_layout import MODEL_FILES
 from aitk.core.contract.capabilities import (
     DependsOnReading,
     DistillsBatches,

@@ -18,8 +18,9 @@ import numpy as np
 
 from aitk.core.artifacts.keras_file import load_keras
 from aitk.core.artifacts.opening import open_task
-from aitk.core.artifacts.run import EXECUTABLE, MODEL_FILES, Run, load_run, new_run
-from aitk.core.artifacts.versions import package_versions
+from aitk.core.artifacts.run import Run, load_run
+from aitk.core.artifacts.run_draft import new_run
+from aitk.core.artifacts.run_layout import EXECUTABLE, MODEL_FILES
 from aitk.core.compression.export import choose_format, converter
 from aitk.core.compression.multiply_adds import count_multiply_adds
 from aitk.core.compression.schemes import CALIBRATED
@@ -39,6 +40,7 @@ from aitk.core.metrics.comparison import (
     one_row,
 )
 from aitk.core.metrics.statistics import Drop
+from aitk.core.runtime.versions import package_versions
 from aitk.registry import load_task
 from aitk.stages.compressing.distilling import check_distillation, check_unlabelled
 from aitk.stages.compressing.shrink import TRANSFORMER_PARTS, train_smaller, trains

@@ -14,7 +14,6 @@ from typing import Any, Protocol
 from aitk import __version__
 from aitk.core.artifacts.data import FORMAT, TABLES, DataWriter
 from aitk.core.artifacts.drafts import draft_folder
-from aitk.core.artifacts.versions import package_versions
 from aitk.core.contract.capabilities import DependsOnReading, Grouped, Inspects
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.options import as_dict
@@ -24,6 +23,7 @@ from aitk.core.contract.rows import SPLITS, Refusal, Row
 from aitk.core.contract.task import Finding, Inspector, Note, Task
 from aitk.core.io.files import sha256_file, write_json
 from aitk.core.reporting.report import prepare_report
+from aitk.core.runtime.versions import package_versions
 from aitk.registry import ENCODERS, TASKS, load_task
 from aitk.stages.options import PrepareOptions
 from aitk.stages.stored_rows import Accepted, Fingerprint, Spool, write_rows

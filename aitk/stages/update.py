@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.artifacts.opening import open_task
-from aitk.core.artifacts.run import load_run, new_run
+from aitk.core.artifacts.run import load_run
+from aitk.core.artifacts.run_draft import new_run
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter

@@ -1,25 +1,7 @@
-"""A run folder: a trained model with everything needed to use, evaluate and repeat it.
-
-This module alone defines the layout::
-
-    run.json        how it was made: task, model, settings, options, data, versions, cost
-    model.keras     or model.tflite, model.onnx, saved_model/, model.json + model.weights.h5
-    assets/         labels, tokeniser, statistics
-    metrics.json    evaluations, by the name of their data
-    history.csv     one line per epoch
-    learned.jsonl   rows added by ``update`` since the data was prepared
-    report.html     opens offline
-    README.md       the model card
-    evaluations/    per-row results, for paired comparisons; scores of baselines
-    .aitk           marks folders written by aitk; see ``core.artifacts.marker``
-
-A run is written as ``NAME.part`` and renamed when complete; ``NAME.part/state/`` has the state for
-resuming an interrupted training.
-"""
+"""A run folder: a trained model with everything needed to use, evaluate and repeat it."""
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import glob
 import io
@@ -27,7 +9,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -35,28 +17,27 @@ from typing import Any
 import numpy as np
 
 from aitk import __version__
-from aitk.core.artifacts.drafts import STATE, draft_folder, missing_hint, recover
+from aitk.core.artifacts.drafts import missing_hint, recover
 from aitk.core.artifacts.marker import MARKER, alone_in
-from aitk.core.artifacts.run_shapes import BASELINES, EVALUATED_ROW, MANIFEST, METRICS
-from aitk.core.artifacts.targets import Named, part_of
-from aitk.core.contract.errors import ArtifactError, BudgetMissed, Interrupted
+from aitk.core.artifacts.run_draft import RunDraft
+from aitk.core.artifacts.run_layout import (
+    BASELINES,
+    EVALUATED_ROW,
+    EXECUTABLE,
+    FORMAT,
+    LEARNED,
+    MANIFEST,
+    METRICS,
+    MODEL_FILES,
+)
+from aitk.core.artifacts.targets import part_of
+from aitk.core.contract.errors import ArtifactError
 from aitk.core.io.files import atomic_text, fingerprint, write_bytes, write_json
 from aitk.core.io.json_files import Count, check_shape, parse_line, read_json, read_text
 from aitk.core.io.names import check_text, fit_name
-from aitk.core.io.spool import dump_line, load_line
+from aitk.core.io.spool import load_line
 from aitk.core.metrics.baselines import MOST_ROWS, BaselineScores, spread
 
-FORMAT = 1
-MODEL_FILES = {
-    "keras": "model.keras",
-    "keras-quantized": "model.weights.h5",
-    "litert": "model.tflite",
-    "onnx": "model.onnx",
-    "saved_model": "saved_model",
-}
-#: Formats whose file is a program: it has the user's access rights.
-EXECUTABLE = ("saved_model",)
-LEARNED = "learned.jsonl"
 PNG = b"\x89PNG\r\n\x1a\n"
 
 
@@ -334,83 +315,3 @@ def read_figure(folder: Path, name: str) -> bytes | None:
 
 def _is_finite(value: float | None) -> bool:
     return value is None or math.isfinite(value)
-
-
-@dataclass
-class RunDraft:
-    """A run being written, at ``NAME.part``."""
-
-    folder: Path
-
-    @property
-    def state(self) -> Path:
-        """The folder of the state for resuming an interrupted training."""
-        return self.folder / STATE
-
-    @property
-    def assets(self) -> Path:
-        return self.folder / "assets"
-
-    def resumable(self) -> bool:
-        """Whether there is a complete state to resume from."""
-        files = (file for _, _, found in os.walk(self.state) for file in found)
-        return any(not file.endswith(".part") for file in files)
-
-    def model_path(self, format: str) -> Path:
-        return self.folder / MODEL_FILES[format]
-
-    def write(self, name: str, content: str) -> None:
-        (self.folder / name).write_text(content, encoding="utf-8")
-
-    def write_learned(self, rows: Iterable[Mapping[str, Any]]) -> None:
-        """Store the rows learned in an update, for the next one."""
-        with (self.folder / LEARNED).open("w", encoding="utf-8") as file:
-            for row in rows:
-                file.write(dump_line(row) + "\n")
-
-    def finish(self, manifest: Mapping[str, Any]) -> None:
-        """Write ``run.json``, the last file: its presence marks the run as complete."""
-        write_json(
-            self.folder / "run.json", {"version": FORMAT, "aitk": __version__} | dict(manifest)
-        )
-
-
-@contextlib.contextmanager
-def new_run(
-    out: Path,
-    *,
-    inputs: Named = (),
-    options: Any = None,
-    overwrite: bool = False,
-    resume: bool = False,
-) -> Iterator[RunDraft]:
-    """Write a run that is either complete or absent.
-
-    On an error, the draft is kept only if it has a training state to resume from.
-
-    Args:
-        inputs, options, overwrite: see ``targets.check_folder``.
-    """
-    out = Path(out)
-    draft = RunDraft(part_of(out))
-    try:
-        with draft_folder(
-            out,
-            inputs=inputs,
-            options=options,
-            overwrite=overwrite,
-            resume=resume,
-            keep=lambda part: draft.resumable(),
-        ):
-            draft.assets.mkdir(exist_ok=True)
-            try:
-                yield draft
-            except BudgetMissed:  # no result: there is nothing to resume
-                shutil.rmtree(draft.state, ignore_errors=True)
-                raise
-            if not (draft.folder / "run.json").is_file():
-                raise RuntimeError(f"the run {out} was not finished")
-    except Interrupted as error:
-        if draft.resumable():
-            raise Interrupted(error.what, hint="Continue with --resume") from error
-        raise

@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import PurePath
 from typing import Any
 
-from aitk.core.artifacts.run import EXECUTABLE
+from aitk.core.artifacts.run_layout import EXECUTABLE
 from aitk.core.metrics.baselines import describe_baselines
 from aitk.core.metrics.statistics import describe_intervals
 

@@ -140,7 +140,7 @@ class _Further:
 
 def _prune_vocabulary(candidate: Candidate, further: _Further) -> Candidate:
     from aitk.core.artifacts.keras_file import load_keras
-    from aitk.core.compression.pruning.transformers import without_rows
+    from aitk.core.compression.pruning.vocabulary import without_rows
 
     task = further.work.task
     if not isinstance(task, PrunesVocabulary):

@@ -12,7 +12,8 @@ import numpy as np
 
 from aitk.core.artifacts.data import PreparedData
 from aitk.core.artifacts.opening import open_file, open_model
-from aitk.core.artifacts.run import MODEL_FILES, Run
+from aitk.core.artifacts.run import Run
+from aitk.core.artifacts.run_layout import MODEL_FILES
 from aitk.core.compression.export import export_model
 from aitk.core.compression.schemes import (
     CALIBRATED,

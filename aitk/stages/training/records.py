@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from aitk.core.artifacts.data import PreparedData
-from aitk.core.artifacts.run import RunDraft
+from aitk.core.artifacts.run_draft import RunDraft
 from aitk.core.contract.task import Assets, Task
 from aitk.core.inference.prediction import measure_rows
 from aitk.core.io.files import write_json

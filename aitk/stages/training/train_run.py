@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from aitk.core.artifacts.data import PreparedData
 from aitk.core.artifacts.opening import check_data
-from aitk.core.artifacts.run import RunDraft, new_run
-from aitk.core.artifacts.versions import package_versions
+from aitk.core.artifacts.run_draft import RunDraft, new_run
 from aitk.core.contract.capabilities import HasBaselines, Mixes
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.model_spec import ClosedFormModel, TrainedModel
@@ -22,6 +21,7 @@ from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Assets, Task
 from aitk.core.runtime.startup import start_keras
+from aitk.core.runtime.versions import package_versions
 from aitk.core.training.batches import CACHE_BYTES, Examples, RepeatedRows
 from aitk.core.training.optimization.optimizers import SCHEDULE_FREE
 from aitk.core.training.packing import epoch_size

@@ -11,7 +11,8 @@ from typing import Any
 
 from aitk.core.artifacts.data import PreparedData
 from aitk.core.artifacts.drafts import discard
-from aitk.core.artifacts.run import RunDraft, load_run
+from aitk.core.artifacts.run import load_run
+from aitk.core.artifacts.run_draft import RunDraft
 from aitk.core.artifacts.targets import part_of
 from aitk.core.contract.errors import AitkError, Interrupted, TrainingError
 from aitk.core.contract.options import as_dict, known_names, resolve

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.artifacts.opening import open_assets, open_reading, open_settings, open_task
-from aitk.core.artifacts.run import load_run, new_run
-from aitk.core.artifacts.versions import package_versions
+from aitk.core.artifacts.run import load_run
+from aitk.core.artifacts.run_draft import new_run
 from aitk.core.contract.capabilities import SourceFree, Updatable
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.options import as_dict
@@ -23,6 +23,7 @@ from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.io.files import fingerprint
 from aitk.core.runtime.startup import start_keras
+from aitk.core.runtime.versions import package_versions
 from aitk.core.training.batches import Examples
 from aitk.registry import load_task
 from aitk.stages.options import TrainingOptions, UpdateOptions

@@ -10,8 +10,8 @@ from typing import Any
 
 from aitk.core.artifacts.data import PreparedData
 from aitk.core.artifacts.opening import open_assets, open_reading, open_settings, open_spec
-from aitk.core.artifacts.run import Run, RunDraft
-from aitk.core.artifacts.versions import package_versions
+from aitk.core.artifacts.run import Run
+from aitk.core.artifacts.run_draft import RunDraft
 from aitk.core.contract.capabilities import Updatable
 from aitk.core.contract.errors import BudgetMissed, UsageError
 from aitk.core.contract.model_spec import BACKBONE, ClosedFormModel, TrainedModel
@@ -20,6 +20,7 @@ from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Task
 from aitk.core.inference.prediction import measure_rows
 from aitk.core.io.files import fingerprint
+from aitk.core.runtime.versions import package_versions
 from aitk.core.training.batches import Examples
 from aitk.stages.options import TrainingOptions, UpdateOptions
 from aitk.stages.privacy.private import refuse_private, without_guarantee

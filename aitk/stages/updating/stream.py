@@ -18,7 +18,8 @@ from typing import Any
 import numpy as np
 
 from aitk.core.artifacts.opening import open_task
-from aitk.core.artifacts.run import load_run, new_run
+from aitk.core.artifacts.run import load_run
+from aitk.core.artifacts.run_draft import new_run
 from aitk.core.contract.capabilities import Grouped
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.outcome import Outcome

@@ -5,7 +5,8 @@ import signal
 import numpy as np
 import pytest
 
-from aitk.core.artifacts.run import MODEL_FILES, Run
+from aitk.core.artifacts.run import Run
+from aitk.core.artifacts.run_layout import MODEL_FILES
 from aitk.core.compression.arithmetic import count_layers
 from aitk.core.compression.calibration import Calibration, Unsuitable
 from aitk.core.compression.convert import write as write_format

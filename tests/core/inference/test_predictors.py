@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from aitk.core.artifacts.run import MODEL_FILES, Run
+from aitk.core.artifacts.run import Run
+from aitk.core.artifacts.run_layout import MODEL_FILES
 from aitk.core.contract.errors import ArtifactError
 from aitk.core.inference.predictors import KerasPredictor, LiteRTPredictor, open_predictor
 

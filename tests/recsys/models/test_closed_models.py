@@ -8,7 +8,8 @@ import pytest
 from scipy.sparse import csr_array
 
 from aitk.core.artifacts.keras_file import load_keras
-from aitk.core.artifacts.run import MODEL_FILES, Run
+from aitk.core.artifacts.run import Run
+from aitk.core.artifacts.run_layout import MODEL_FILES
 from aitk.core.compression.convert import write
 from aitk.core.contract.errors import UsageError
 from aitk.core.inference.predictors import KerasPredictor, open_predictor

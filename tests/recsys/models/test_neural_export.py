@@ -5,7 +5,8 @@ import functools
 import numpy as np
 import pytest
 
-from aitk.core.artifacts.run import MODEL_FILES, Run
+from aitk.core.artifacts.run import Run
+from aitk.core.artifacts.run_layout import MODEL_FILES
 from aitk.core.compression.convert import write
 from aitk.core.inference.predictors import KerasPredictor, open_predictor
 from aitk.recsys.models.bert4rec import build_bert4rec

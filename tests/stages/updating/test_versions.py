@@ -9,7 +9,8 @@ import time
 
 import pytest
 
-from aitk.core.artifacts.run import load_run, new_run
+from aitk.core.artifacts.run import load_run
+from aitk.core.artifacts.run_draft import new_run
 from aitk.core.contract.errors import UsageError
 from aitk.core.io.json_files import read_json
 from aitk.stages.updating.versions import CURRENT, Versions, is_versions

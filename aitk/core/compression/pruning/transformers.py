@@ -8,13 +8,14 @@ one first without which the loss rises least (Peer et al. 2022, "Greedy-layer pr
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from aitk.core.compression.pruning.channels import inner_units, without_channels
+from aitk.core.compression.pruning.rebuilding import changed, layers_of, opened, rebuild
 from aitk.core.compression.pruning.taylor import Groups, importances, mean_loss
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.task import Batch
@@ -77,50 +78,14 @@ def prune_transformer(
     return model, Removed(**lost)
 
 
-def without_rows(model: keras.Model, kept: np.ndarray, *, count: int) -> keras.Model:
-    """The same network whose embedding of a vocabulary has some of its rows alone.
-
-    Args:
-        kept: numbers of the rows that stay.
-        count: rows that the embedding has.
-
-    Raises:
-        UsageError: no embedding has so many rows, or several.
-    """
-    import keras
-
-    model = opened(model)
-    tables = [
-        layer
-        for layer in _layers(model)
-        if isinstance(layer, keras.layers.Embedding) and layer.input_dim == count
-    ]
-    if len(tables) != 1:
-        raise UsageError(
-            f"{len(tables) or 'no'} embeddings of this model have the {count:,} rows of the"
-            " vocabulary",
-            where="--prune-vocabulary",
-        )
-    table = tables[0]
-    rows = {table.embeddings.path: table.embeddings.numpy()[kept]}
-    replaced = {id(table): lambda layer: _changed(layer, input_dim=len(kept))}
-    return _rebuilt(model, replaced, {}, {id(table): rows})
-
-
 def prunable_parts(model: keras.Model) -> set[str]:
     """Which of ``heads``, ``units`` and ``layers`` a model can lose."""
     model = opened(model)
-    layers = list(_layers(model))
+    layers = list(layers_of(model))
     blocks = [layer for layer in layers if _is_block(layer)]
     parts = {"heads"} if any(map(_has_heads, layers)) else set()
     parts |= {"units"} if blocks or inner_units(model) else set()
     return parts | ({"layers"} if len(blocks) > 1 else set())
-
-
-def opened(model: keras.Model) -> keras.Model:
-    """The same network of layers that can be narrowed: Keras Hub's backbones become plain
-    functional models, and its blocks ``NarrowEncoder``s."""
-    return _rebuilt(model, {}, {})
 
 
 def _without_layers(
@@ -128,7 +93,7 @@ def _without_layers(
 ) -> tuple[keras.Model, int]:
     from aitk.core.layers.narrow_encoder import Bypass
 
-    blocks = [layer for layer in _layers(model) if _is_block(layer)]
+    blocks = [layer for layer in layers_of(model) if _is_block(layer)]
     count = min(round(share * len(blocks)), len(blocks) - 1)
     if count < 1:
         raise UsageError(
@@ -145,7 +110,7 @@ def _without_layers(
                 losses.append(mean_loss(model, loss, batches))
         gone.append(left.pop(int(np.argmin(losses))))
     replaced = {id(block): lambda layer: Bypass(name=layer.name) for block in gone}
-    return _rebuilt(model, replaced, {}), count
+    return rebuild(model, replaced, {}), count
 
 
 class _skipped:
@@ -166,7 +131,7 @@ class _skipped:
 def _without_heads(
     model: keras.Model, loss: Any, batches: Sequence[Batch], *, share: float
 ) -> tuple[keras.Model, int]:
-    attentions = [layer for layer in _layers(model) if _has_heads(layer)]
+    attentions = [layer for layer in layers_of(model) if _has_heads(layer)]
     total = sum(layer.heads for layer in attentions)
     if not attentions:
         raise UsageError(
@@ -199,7 +164,7 @@ def _without_heads(
         for layer in attentions
         if id(layer) in fewer
     }
-    return _rebuilt(model, replaced, copies, weights), lost
+    return rebuild(model, replaced, copies, weights), lost
 
 
 def _kept_overall(scores: Sequence[np.ndarray], *, count: int) -> list[np.ndarray]:
@@ -224,7 +189,7 @@ def _kept_overall(scores: Sequence[np.ndarray], *, count: int) -> list[np.ndarra
 def _without_units(
     model: keras.Model, loss: Any, batches: Sequence[Batch], *, share: float
 ) -> tuple[keras.Model, int]:
-    blocks = [layer for layer in _layers(model) if _is_narrow(layer)]
+    blocks = [layer for layer in layers_of(model) if _is_narrow(layer)]
     pairs = inner_units(model)
     groups = [Groups((layer.out_dense.kernel,), layer.width) for layer in blocks]
     groups += [
@@ -251,24 +216,13 @@ def _without_units(
         # Blocks are copied as they are; they are found again by their order.
         paths = {pair.path: places for pair, places in zip(pairs, in_pairs, strict=True)}
         model = without_channels(model, paths)
-        blocks = [layer for layer in _layers(model) if _is_narrow(layer)]
+        blocks = [layer for layer in layers_of(model) if _is_narrow(layer)]
     replaced: dict[int, Callable[[Any], Any]] = {}
     weights = {}
     for layer, places in zip(blocks, in_blocks, strict=True):
-        replaced[id(layer)] = functools.partial(_changed, width=len(places))
+        replaced[id(layer)] = functools.partial(changed, width=len(places))
         weights[id(layer)] = _unit_weights(layer, places)
-    return (_rebuilt(model, replaced, {}, weights) if blocks else model), count
-
-
-def _layers(model: Any) -> Iterator[Any]:
-    """The layers of a functional model and of those nested in it, in their order."""
-    import keras
-
-    for layer in model.layers:
-        if isinstance(layer, keras.Function):
-            yield from _layers(layer)
-        else:
-            yield layer
+    return (rebuild(model, replaced, {}, weights) if blocks else model), count
 
 
 def _is_block(layer: Any) -> bool:
@@ -287,13 +241,9 @@ def _has_heads(layer: Any) -> bool:
     return hasattr(layer, "heads") and hasattr(layer, "head_size")
 
 
-def _changed(layer: Any, **changes: Any) -> Any:
-    return type(layer).from_config(layer.get_config() | changes)
-
-
 def _with_heads(layer: Any, places: np.ndarray) -> Any:
     size = layer.query_dense.kernel.shape[-1] // layer.heads
-    return _changed(layer, heads=len(places), head_size=size)
+    return changed(layer, heads=len(places), head_size=size)
 
 
 def _head_weights(layer: Any, places: np.ndarray) -> dict[str, np.ndarray]:
@@ -316,93 +266,3 @@ def _unit_weights(layer: Any, places: np.ndarray) -> dict[str, np.ndarray]:
         into.bias.path: into.bias.numpy().take(places),
         out.kernel.path: out.kernel.numpy().take(places, axis=0),
     }
-
-
-def _rebuilt(
-    model: Any,
-    replaced: Mapping[int, Callable[[Any], Any]],
-    copies: dict[int, Any],
-    weights: Mapping[int, Mapping[str, np.ndarray]] | None = None,
-) -> keras.Model:
-    """A functional model of fresh layers with the same weights, some of them replaced.
-
-    Args:
-        replaced: id of a layer -> what makes another one of it.
-        copies: id of a layer -> its copy.
-        weights: id of a layer -> path of a weight -> its value where it is another one.
-    """
-    import keras
-
-    def copy(layer: Any) -> Any:
-        if id(layer) not in copies:
-            copies[id(layer)] = fresh(layer)
-        return copies[id(layer)]
-
-    def fresh(layer: Any) -> Any:
-        if not isinstance(layer, keras.layers.Layer):
-            return layer
-        if isinstance(layer, keras.Function):
-            return _rebuilt(layer, replaced, copies, weights)
-        if id(layer) in replaced:
-            made = replaced[id(layer)](layer)
-        elif _is_hub_block(layer):
-            made = _narrow_encoder(layer)
-        else:
-            made = type(layer).from_config(layer.get_config())
-        made.name = layer.name  # some of Keras Hub's lengthen it
-        return made
-
-    plain = model
-    if type(model) is not keras.Model and "layers" not in model.get_config():
-        plain = keras.Model(model.input, model.output, name=model.name)
-    rebuilt = keras.models.clone_model(plain, clone_function=copy)
-    for layer in plain.layers:
-        if isinstance(layer, keras.Function) or not layer.weights:
-            continue
-        target = copies[id(layer)]
-        if _is_hub_block(layer):
-            _fill_from_hub(layer, target)
-        elif target.weights:
-            own = (weights or {}).get(id(layer), {})
-            target.set_weights([own.get(each.path, each.numpy()) for each in layer.weights])
-    return rebuilt
-
-
-def _is_hub_block(layer: Any) -> bool:
-    kind = type(layer)
-    return kind.__name__ == "TransformerEncoder" and kind.__module__.startswith("keras_hub.")
-
-
-def _narrow_encoder(layer: Any) -> Any:
-    from aitk.core.layers.narrow_encoder import NarrowEncoder
-
-    kernel = layer._self_attention_layer._query_dense.kernel  # (hidden, heads, size)
-    return NarrowEncoder(
-        heads=kernel.shape[1],
-        head_size=kernel.shape[2],
-        width=layer._feedforward_intermediate_dense.units,
-        dropout=layer.dropout,
-        activation=layer._feedforward_intermediate_dense.activation,
-        epsilon=layer.layer_norm_epsilon,
-        norm_first=layer.normalize_first,
-        dtype=layer.dtype_policy,
-        name=layer.name,
-    )
-
-
-def _fill_from_hub(layer: Any, target: Any) -> None:
-    """Copy the weights of Keras Hub's block, whose heads are an axis of their own."""
-    attention = layer._self_attention_layer
-    pairs = [
-        (attention._query_dense, target.query_dense),
-        (attention._key_dense, target.key_dense),
-        (attention._value_dense, target.value_dense),
-        (attention._output_dense, target.output_dense),
-        (layer._feedforward_intermediate_dense, target.in_dense),
-        (layer._feedforward_output_dense, target.out_dense),
-        (layer._self_attention_layer_norm, target.attention_norm),
-        (layer._feedforward_layer_norm, target.dense_norm),
-    ]
-    for theirs, ours in pairs:
-        for old, new in zip(theirs.weights, ours.weights, strict=True):
-            new.assign(old.numpy().reshape(new.shape))

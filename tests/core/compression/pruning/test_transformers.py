@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from aitk.core.artifacts.keras_file import load_keras
+from aitk.core.compression.pruning.rebuilding import opened
 from aitk.core.compression.pruning.taylor import Groups, importances
-from aitk.core.compression.pruning.transformers import opened, prune_transformer
+from aitk.core.compression.pruning.transformers import prune_transformer
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.task import Batch
 

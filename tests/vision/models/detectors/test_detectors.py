@@ -131,7 +131,8 @@ def test_copies_and_files_are_the_same(trained, tmp_path):
 
 @pytest.mark.parametrize("format", ["litert", pytest.param("onnx", marks=pytest.mark.onnx)])
 def test_exports_find_the_same_boxes(trained, tmp_path, format):
-    from aitk.core.artifacts.run import MODEL_FILES, Run
+    from aitk.core.artifacts.run import Run
+    from aitk.core.artifacts.run_layout import MODEL_FILES
     from aitk.core.compression.convert import write
     from aitk.core.inference.predictors import KerasPredictor, open_predictor
 
@@ -148,7 +149,8 @@ def test_exports_find_the_same_boxes(trained, tmp_path, format):
 
 @pytest.mark.parametrize("format", ["litert", pytest.param("onnx", marks=pytest.mark.onnx)])
 def test_int8_keeps_the_boxes_and_the_scores_apart(trained, tmp_path, format):
-    from aitk.core.artifacts.run import MODEL_FILES, Run
+    from aitk.core.artifacts.run import Run
+    from aitk.core.artifacts.run_layout import MODEL_FILES
     from aitk.core.compression.arithmetic import count_layers
     from aitk.core.compression.calibration import Calibration
     from aitk.core.compression.convert import write

@@ -94,7 +94,8 @@ def model():
 
 @pytest.mark.parametrize("format", ["litert", pytest.param("onnx", marks=pytest.mark.onnx)])
 def test_a_converted_model_carries_it(model, tmp_path, format):
-    from aitk.core.artifacts.run import MODEL_FILES, Run
+    from aitk.core.artifacts.run import Run
+    from aitk.core.artifacts.run_layout import MODEL_FILES
     from aitk.core.compression.convert import write
     from aitk.core.inference.predictors import KerasPredictor, open_predictor
 

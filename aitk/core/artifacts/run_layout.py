@@ -1,8 +1,36 @@
-"""Shapes of a run's JSON files, as far as they are read; see ``core.io.json_files``."""
+"""The layout of a run folder, and the shapes of its JSON files as far as they are read.
+
+This module alone defines the layout::
+
+    run.json        how it was made: task, model, settings, options, data, versions, cost
+    model.keras     or model.tflite, model.onnx, saved_model/, model.json + model.weights.h5
+    assets/         labels, tokeniser, statistics
+    metrics.json    evaluations, by the name of their data
+    history.csv     one line per epoch
+    learned.jsonl   rows added by ``update`` since the data was prepared
+    report.html     opens offline
+    README.md       the model card
+    evaluations/    per-row results, for paired comparisons; scores of baselines
+    .aitk           marks folders written by aitk; see ``core.artifacts.marker``
+
+For the shapes see ``core.io.json_files``.
+"""
 
 from __future__ import annotations
 
 from aitk.core.io.json_files import Count
+
+FORMAT = 1
+MODEL_FILES = {
+    "keras": "model.keras",
+    "keras-quantized": "model.weights.h5",
+    "litert": "model.tflite",
+    "onnx": "model.onnx",
+    "saved_model": "saved_model",
+}
+#: Formats whose file is a program: it has the user's access rights.
+EXECUTABLE = ("saved_model",)
+LEARNED = "learned.jsonl"
 
 _SCORE = {"value": float, "low?": float, "high?": float, "interval?": str}
 MANIFEST = {
