@@ -9,13 +9,17 @@ from __future__ import annotations
 
 import csv
 import functools
+import io
 import re
 from collections import deque
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping, Sequence
 from statistics import mode
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
-from aitk.core.io.lines import MAX_LINE_BYTES, Line
+from aitk.core.io.lines import MAX_LINE_BYTES, Block, Line
+
+if TYPE_CHECKING:
+    import pyarrow
 
 #: In order of preference if a file's lines fit several.
 DELIMITERS = ("\t", ",", ";", "|")
@@ -25,6 +29,8 @@ _DECIMAL_COMMA = re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+)(,\d+)?([eE][+-]?\d+)?
 _THOUSANDS = re.compile(r"[+-]?\d{1,3}(,\d{3})+")
 #: Whitespace, and the byte order marks inside concatenated files.
 _AROUND = " \t\ufeff"
+#: Stands for a delimiter of several characters, where the text holds none of its own.
+_UNIT_SEPARATOR = b"\x1f"
 _SENTENCE_END = (".", "!", "?", ",", "。", "！", "？")
 
 
@@ -144,6 +150,51 @@ def has_header(records: Sequence[Sequence[str]], names: Container[str] = ()) -> 
 def as_lines(texts: Iterable[str]) -> Iterator[Line]:
     """Texts read ahead, as lines."""
     return (Line(number, text, None) for number, text in enumerate(texts, 1))
+
+
+def read_plain(
+    block: Block, columns: Sequence[str], delimiter: str, *, header: Sequence[str], skip: bool
+) -> pyarrow.RecordBatch | None:
+    """The records of a block as one batch of strings; None where it is not plain.
+
+    Many times faster than record by record. Plain is what any reader would read alike: no quotation
+    marks, the same number of fields in each line, valid UTF-8.
+
+    Args:
+        columns: names of the fields of a record.
+        header: the names in the file, empty where it has none: a block that holds them again,
+            as files that were put together do, is not plain.
+        skip: the first line is the header.
+    """
+    content = block.plain(after_first=skip)
+    if not content or not delimiter.isascii():
+        return None
+    if header and content.startswith(line := delimiter.join(header).encode()):
+        return None
+    if header and b"\n" + line in content:
+        return None
+    mark = delimiter.encode()
+    if len(mark) > 1:
+        if _UNIT_SEPARATOR in content:
+            return None
+        content, mark = content.replace(mark, _UNIT_SEPARATOR), _UNIT_SEPARATOR
+    import pyarrow
+    from pyarrow.csv import ConvertOptions, ParseOptions, ReadOptions, read_csv
+
+    try:
+        table = read_csv(
+            io.BytesIO(content),
+            ReadOptions(use_threads=False, block_size=len(content) + 1, column_names=list(columns)),
+            ParseOptions(delimiter=mark.decode(), quote_char=False, ignore_empty_lines=False),
+            ConvertOptions(
+                column_types=dict.fromkeys(columns, pyarrow.string()),
+                strings_can_be_null=False,
+                quoted_strings_can_be_null=False,
+            ),
+        )
+    except pyarrow.ArrowInvalid:  # another number of fields, or no UTF-8
+        return None
+    return table.combine_chunks().to_batches()[0] if len(table) else None
 
 
 def _split_quoted(

@@ -15,6 +15,7 @@ from aitk.core.io.delimited import (
     as_lines,
     decimal_comma_columns,
     has_header,
+    read_plain,
     sniff_delimiter,
     sniff_width,
     split_records,
@@ -222,8 +223,6 @@ def _open_delimited(
                 yield number, _with_points(dict(zip(columns, fields, strict=True)), commas)
 
     def blocks() -> Iterator[TableBlock]:
-        from aitk.core.io.text_batches import read_plain
-
         skip = bool(header)
         for block in lines.blocks():
             batch = None

@@ -14,7 +14,7 @@ from statistics import mode
 from typing import Literal
 
 from aitk.core.contract.rows import Refusal
-from aitk.core.io.delimited import DELIMITERS, sniff_delimiter
+from aitk.core.io.delimited import DELIMITERS, read_plain, sniff_delimiter
 from aitk.core.io.lines import Line, Lines, open_lines
 from aitk.core.io.tables import (
     DELIMITED,
@@ -26,7 +26,6 @@ from aitk.core.io.tables import (
     looks_like_json,
     open_table,
 )
-from aitk.core.io.text_batches import read_plain
 from aitk.core.io.values import to_count
 
 ATOMIC = (".inter", ".item", ".user")
