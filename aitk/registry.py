@@ -127,8 +127,8 @@ BUILT_IN = {
     ),
     "nlp.embed": Row(
         task="aitk.nlp.tasks.embed:Embed",
-        reading="aitk.nlp.data.embed_options:EmbedReading",
-        predict_options="aitk.nlp.data.embed_options:EmbedOptions",
+        reading="aitk.nlp.data.options:EmbedReading",
+        predict_options="aitk.nlp.data.options:EmbedOptions",
         summary="a vector for a word or a text: similarity, search, word analogies",
         sample="sample_data/sentences.txt",
         sidecar_files=("sample_data/similar.tsv",),

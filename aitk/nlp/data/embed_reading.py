@@ -19,9 +19,10 @@ from aitk.core.io.tables import Table, find_column, looks_like_json, open_table
 from aitk.core.io.values import to_number
 from aitk.core.privacy.redaction import redactor_of, with_counts
 from aitk.nlp.data.cleaning import make_cleaner
-from aitk.nlp.data.embed_options import PAIRS, SCORED, TEXTS, TRIPLETS, EmbedReading
+from aitk.nlp.data.columns import TEXT_COLUMNS
+from aitk.nlp.data.options import PAIRS, SCORED, TEXTS, TRIPLETS, EmbedReading
 from aitk.nlp.data.quality import TextInspector
-from aitk.nlp.data.reading import TEXT_COLUMNS, read_texts
+from aitk.nlp.data.reading import read_texts
 from aitk.nlp.data.sources import find_sources
 
 ANALOGY_WORDS = 4

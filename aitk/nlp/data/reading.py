@@ -15,37 +15,23 @@ from typing import Any
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.labels import LabelReader, MultiLabelReading, NameReader
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.score_task import SCORE_COLUMNS, ScoreReader
+from aitk.core.contract.score_task import ScoreReader
 from aitk.core.contract.task import Note, once
 from aitk.core.io import encodings
 from aitk.core.io.delimited import DELIMITERS, sniff_delimiter
 from aitk.core.io.lines import MAX_LINE_BYTES, Lines, open_lines
 from aitk.core.io.names import split_named
-from aitk.core.io.tables import Table, find_column, looks_like_json, open_table, usual_column
+from aitk.core.io.tables import Table, looks_like_json, open_table
 from aitk.core.io.tfds_source import open_tfds
 from aitk.core.privacy.redaction import redactor_of, with_counts
 from aitk.nlp.data.cleaning import make_cleaner
+from aitk.nlp.data.columns import COLUMN_NAMES, choose_columns, find_pair_column
 from aitk.nlp.data.options import ScoreReading, TextReading
 from aitk.nlp.data.sources import Source, find_sources
 
-TEXT_COLUMNS = (
-    "text", "sentence", "review", "content", "comment", "message", "body", "utterance", "tweet",
-    "query", "question", "document", "description", "title", "文本", "内容", "句子", "评论", "留言",
-    "正文", "文章", "標題", "标题", "テキスト", "本文",
-)  # fmt: skip
-LABEL_COLUMNS = (
-    "label", "intent", "category", "class", "sentiment", "target", "topic", "emotion", "tag",
-    "polarity", "labels", "标签", "標籤", "类别", "類別", "分类", "情感", "意图", "ラベル",
-    "カテゴリ",
-)  # fmt: skip
-_NAMES = frozenset(TEXT_COLUMNS + LABEL_COLUMNS + SCORE_COLUMNS)
 #: Separator of joined columns: the title is a line of its own.
 JOINED_BY = "\n"
 FASTTEXT_LABEL = "__label__"
-#: Average words of a column from which on it counts as text.
-_MANY_WORDS = 4
-#: Minimum ratio of different texts to different labels.
-_MORE_KINDS = 1.5
 _HEADER = {"auto": None, "yes": True, "no": False}
 
 
@@ -116,12 +102,12 @@ def _read_texts(
                 note(decision)
             columns = tuple(table.columns)
             if columns not in chosen:
-                chosen[columns] = _choose_columns(table, reading, labelled, note)
+                chosen[columns] = choose_columns(table, reading, labelled, note)
             text_columns, label_columns = chosen[columns]
             if labelled and source.kind == "tfds" and _hides_labels(table, label_columns):
                 note(f"{table.source}: skipped, its labels are not public")
                 continue
-            pair = _pair_column(table, reading)
+            pair = find_pair_column(table, reading)
             yield from _read_table(table, split, clean, text_columns, pair, label_columns, labels)
             for decision in names.notes(table.source):
                 note(decision)
@@ -157,7 +143,7 @@ def _tables_of(
         header=_HEADER[reading.header],
         delimiter=_delimiter(reading),
         encoding=reading.encoding,
-        names=_NAMES,
+        names=COLUMN_NAMES,
     )
     yield source.split, table
 
@@ -173,7 +159,7 @@ def _is_table(lines: Lines, reading: TextReading, *, labelled: bool, label: bool
     first = next(iter(lines.head), "").strip("\r\n").casefold()
     if lines.delimiter or looks_like_json(lines) or (_delimiter(reading) or "\n") in first:
         return True
-    wanted = _NAMES | {name.casefold() for name in reading.text_column or ()}
+    wanted = COLUMN_NAMES | {name.casefold() for name in reading.text_column or ()}
     fields = first.split(sniff_delimiter(lines.head) or "\n")
     if any(field.strip(' "') in wanted for field in fields):
         return True
@@ -185,92 +171,10 @@ def _delimiter(reading: TextReading) -> str | None:
     return "\t" if given and given.lower() in ("tab", r"\t") else given
 
 
-def _choose_columns(
-    table: Table, reading: TextReading, labelled: bool, note: Note
-) -> tuple[Sequence[str], Sequence[str]]:
-    """The columns of the text and of the labels: from the options, by usual names, or by
-    content."""
-    columns, where = table.columns, table.source
-    given_text, *more = reading.text_column or (None,)
-    given_label = getattr(reading, "label_column", None)
-    own_columns = getattr(reading, "label_columns", None) if labelled else None
-    labels = [
-        find_column(columns, name, (), what="label", where=where) for name in own_columns or ()
-    ]
-    pair = _pair_column(table, reading)
-    columns = [column for column in columns if column not in (*labels, pair)]
-    if len(columns) == 1 and (labels or not labelled):
-        return columns, labels
-    named = labelled and not labels
-    usual = SCORE_COLUMNS if isinstance(reading, ScoreReading) else LABEL_COLUMNS
-    text = label = None
-    if given_text or usual_column(columns, TEXT_COLUMNS):
-        text = find_column(table.columns, given_text, TEXT_COLUMNS, what="text", where=where)
-    if named and (given_label or usual_column(columns, usual)):
-        label = find_column(columns, given_label, usual, what="label", where=where)
-    if len(columns) == 2 and (text is None or (named and label is None)):
-        if text is None and label is None:
-            text = _wordiest(table, columns)
-        text = text or _other(columns, label)
-        label = (label or _other(columns, text)) if named else None
-        says = f", the label in {label!r}" if label else ""
-        note(f"{where}: by content, the text is in column {text!r}{says}")
-    text = text or find_column(columns, None, TEXT_COLUMNS, what="text", where=where)
-    if named:
-        label = label or find_column(columns, None, usual, what="label", where=where)
-        rivals = [each for each in columns if each.casefold() in usual and each != label]
-        if rivals and not given_label:
-            note(f"{where}: the label is in {label!r}, not in {rivals} (see --label-column)")
-        labels = [label]
-    texts = [text]
-    texts += [find_column(table.columns, name, (), what="text", where=where) for name in more]
-    if pair in texts:
-        raise UsageError(f"column {pair!r} cannot be both texts of a pair", where=where)
-    if both := [name for name in labels if name in texts]:
-        raise UsageError(f"column {both[0]!r} cannot be both text and label", where=where)
-    if len(texts) == 1 and (others := _other_texts(table, (text, pair, *labels))):
-        joined = ",".join((*others, text))
-        note(f"{where}: texts in {others} are not used; --text-column {joined} joins them")
-    return texts, labels
-
-
-def _pair_column(table: Table, reading: TextReading) -> str | None:
-    """The column of the second text, if the options name one."""
-    given = getattr(reading, "pair_column", None)
-    return find_column(table.columns, given, (), what="pair", where=table.source) if given else None
-
-
 def _no_pairs(source: str) -> UsageError:
     return UsageError(
         f"{source} has no columns", where="--pair-column", hint="Use a table: .csv, .tsv or .jsonl"
     )
-
-
-def _other_texts(table: Table, chosen: Sequence[str | None]) -> list[str]:
-    """Unused columns that contain texts of several words."""
-    found = []
-    for column in table.columns:
-        cells = [cell for record in table.preview if (cell := record.get(column)) not in (None, "")]
-        words = sum(len(cell.split()) for cell in cells if isinstance(cell, str))
-        if column not in chosen and cells and words >= _MANY_WORDS * len(cells):
-            found.append(column)
-    return found
-
-
-def _wordiest(table: Table, columns: Sequence[str]) -> str:
-    """The column of texts among two: labels repeat, and texts are longer."""
-    cells = {
-        column: [str(record.get(column) or "") for record in table.preview] for column in columns
-    }
-    kinds = {column: len(set(values)) for column, values in cells.items()}
-    most = max(kinds, key=kinds.__getitem__)
-    if kinds[most] > _MORE_KINDS * min(kinds.values()):
-        return most
-    return max(cells, key=lambda column: (sum(map(len, cells[column])), kinds[column]))
-
-
-def _other(columns: Sequence[str], known: str | None) -> str:
-    return columns[1] if columns[0] == known else columns[0]
 
 
 def _hides_labels(table: Table, label_columns: Sequence[str]) -> bool:

@@ -8,8 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from aitk.core.edge.parts import BundleParts, cannot_bundle, check_reading
+from aitk.nlp.data.columns import TEXT_COLUMNS
 from aitk.nlp.data.options import ClassifyReading
-from aitk.nlp.data.reading import TEXT_COLUMNS
 from aitk.nlp.features.assets import TextAssets
 from aitk.nlp.features.tokenizers.hashing import CHARACTERS_PER_WORD, HashedNgrams
 from aitk.nlp.features.tokenizers.learning import ALONE, LONGEST_WORD

@@ -12,7 +12,7 @@ import numpy as np
 from aitk.core.contract.errors import ArtifactError
 from aitk.core.io.files import write_json
 from aitk.core.io.json_files import Size, read_json
-from aitk.nlp.data.embed_options import PAIRS, SCORED, TEXTS, TRIPLETS
+from aitk.nlp.data.options import PAIRS, SCORED, TEXTS, TRIPLETS
 from aitk.nlp.features.word_units import WordUnits, load_word_units
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.model_spec import ClosedFormModel, SettingsT
-from aitk.nlp.data.embed_options import SCORED, TRIPLETS
+from aitk.nlp.data.options import SCORED, TRIPLETS
 from aitk.nlp.features.embed_assets import EmbedAssets
 from aitk.nlp.losses.word_corpus import write_corpus
 from aitk.nlp.models.specs import TextModel

@@ -16,9 +16,9 @@ from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note, Task
 from aitk.core.io.prediction_files import PredictionLines
 from aitk.core.metrics.baselines import Baseline, Rows
-from aitk.nlp.data.embed_options import SCORED, TEXTS, EmbedOptions, EmbedReading
 from aitk.nlp.data.embed_reading import EmbedInspector, read_rows
 from aitk.nlp.data.formats.vectors import NpyLines, VectorLines
+from aitk.nlp.data.options import SCORED, TEXTS, EmbedOptions, EmbedReading
 from aitk.nlp.features.batching import sif_weights
 from aitk.nlp.features.embed_assets import Arrays, EmbedAssets, load_embed_assets
 from aitk.nlp.features.word_units import learn_word_units

@@ -7,8 +7,8 @@ import pytest
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import resolve
 from aitk.core.contract.rows import Refusal
-from aitk.nlp.data.embed_options import EmbedReading
 from aitk.nlp.data.embed_reading import EmbedInspector, read_rows
+from aitk.nlp.data.options import EmbedReading
 
 SCORED = {"text_column": "2", "pair_column": "3", "score_column": "1"}
 

@@ -48,27 +48,6 @@ def test_a_table_with_usual_columns(write):
     assert read(source) == [("where is it", "late", None), ("hello", "other", None)]
 
 
-def test_columns_by_name_and_number(write):
-    source = write("a.csv", "x,y,z\n1,late,where is it\n")
-    assert read(source, text_column=["z"], label_column="2") == [("where is it", "late", None)]
-    with pytest.raises(UsageError, match="no column 'w'"):
-        read(source, text_column=["w"])
-    with pytest.raises(DataError, match="cannot tell which column is the text"):
-        read(source)
-    with pytest.raises(UsageError, match="both text and label"):
-        read(source, text_column=["z"], label_column="3")
-
-
-def test_two_columns_without_header_are_identified_by_content_with_a_note(write):
-    notes = []
-    source = write("dev.tsv", "0\ta dull film\n1\ta great film\n")
-    assert read(source, notes=notes) == [
-        ("a dull film", "0", "validation"),
-        ("a great film", "1", "validation"),
-    ]
-    assert any("the text is in column '2', the label in '1'" in note for note in notes)
-
-
 def test_predicting_carries_the_record_and_needs_no_label(write):
     source = write("a.jsonl", '{"text": " hi ", "id": 7}\n{"text": "", "id": 8}\n')
     reading = ClassifyReading(label_column="intent")
@@ -246,13 +225,6 @@ def test_several_columns_of_text_are_joined(write):
         read(source, text_column=["label", "text"])
 
 
-def test_a_column_of_texts_that_is_not_used_is_reported(write):
-    notes = []
-    source = write("a.csv", "label,title,text\nx,It came much too late,Never again.\n")
-    read(source, notes=notes)
-    assert any("--text-column title,text joins them" in note for note in notes)
-
-
 def test_fasttext_files(write):
     source = write("a.txt", "__label__pos good phone\n__label__a __label__b c\n__label__neg bad\n")
     assert read(source) == [
@@ -269,18 +241,6 @@ def test_labels_with_invisible_characters_are_one_and_missing_ones_refused(write
     assert first[1] == second[1] == "pos" and "missing value" in third
     assert {row[1] for row in numbers} == {"1"}
     assert read(source, keep_na=True)[2][1] == "nan"
-
-
-def test_of_two_columns_without_a_usual_name_the_one_that_repeats_itself_is_the_label(write):
-    path = "Electronics > Phones and tablets > Accessories"
-    lines = "".join(f"{path},case {n}\n" for n in range(6))
-    assert read(write("a.csv", f"where,what\n{lines}"))[0] == ("case 0", path, None)
-
-
-def test_another_column_that_could_be_the_label_is_reported(write):
-    notes = []
-    read(write("a.csv", "text,sentiment,category\na b,pos,phone\n"), notes=notes)
-    assert any("the label is in 'category', not in ['sentiment']" in note for note in notes)
 
 
 def test_a_label_that_is_called_like_a_column_makes_no_header(write):

@@ -15,7 +15,7 @@ from aitk.core.artifacts.run import load_run
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import resolve
 from aitk.core.contract.progress import Silent
-from aitk.nlp.data.embed_options import EmbedReading
+from aitk.nlp.data.options import EmbedReading
 from aitk.nlp.features.embed_assets import EmbedAssets
 from aitk.nlp.features.word_units import WordUnits
 from aitk.nlp.tasks.embed import Embed, ScoredEmbed
