@@ -161,7 +161,7 @@ def test_bfloat16_rounds_scores_and_no_more(build):
     assert outputs.dtype == np.float32
     expected = run(exact, INPUTS)
     # A product of two vectors is rounded relative to their lengths, not to itself.
-    assert outputs == pytest.approx(expected, abs=0.05 * np.abs(expected).max())
+    assert outputs == pytest.approx(expected, abs=0.05 * float(np.abs(expected).max()))
 
 
 @pytest.mark.parametrize("build", RANKERS, ids=lambda build: build.__name__)
