@@ -23,7 +23,7 @@ from aitk.core.inference.prediction import measure_rows
 from aitk.core.inference.predictors import KerasPredictor
 from aitk.core.training.batches import take_rows
 from aitk.registry import load_task
-from aitk.stages.run_data import data_of
+from aitk.stages.training.run_data import data_of
 
 
 def main() -> None:

@@ -24,8 +24,8 @@ from aitk.core.io.lines import check_file
 from aitk.core.io.names import shorten
 from aitk.core.io.values import to_count
 from aitk.core.runtime.silence import suppress_stderr
-from aitk.speech.data import containers
-from aitk.speech.data.kaldi_files import matrix_columns
+from aitk.speech.data.formats import containers
+from aitk.speech.data.formats.kaldi_files import matrix_columns
 from aitk.speech.features.waveform import resampled
 
 #: File suffixes of recordings in a folder.

@@ -15,8 +15,8 @@ import numpy as np
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.rows import Refusal, Row
 from aitk.speech.data.audio import refuse_length
+from aitk.speech.data.formats.kaldi_files import MatrixPlace, encode_matrix, matrix_columns
 from aitk.speech.data.items import Item
-from aitk.speech.data.kaldi_files import MatrixPlace, encode_matrix, matrix_columns
 from aitk.speech.data.options import AudioReading
 
 MOST_COLUMNS = 4096

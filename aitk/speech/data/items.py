@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from aitk.core.contract.errors import DataError
 from aitk.core.io.names import find_file
-from aitk.speech.data.kaldi_files import MatrixPlace
+from aitk.speech.data.formats.kaldi_files import MatrixPlace
 from aitk.speech.data.options import AudioReading
 
+#: The required annotation of rows.
+Content = Literal["text", "label"]
 CLIPS = "clips"  # Common Voice: folder of the recordings in its tables
 
 

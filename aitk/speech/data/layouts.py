@@ -18,9 +18,9 @@ from aitk.core.io.names import SPLIT_OF_WORD, shorten, split_named
 from aitk.core.io.tables import SUFFIXES as TABLE_SUFFIXES
 from aitk.core.io.tables import file_suffix
 from aitk.speech.data.audio import SUFFIXES
+from aitk.speech.data.formats.kaldi_folders import pairs, read_kaldi_folder
+from aitk.speech.data.formats.manifests import names_audio, read_manifest
 from aitk.speech.data.items import CLIPS, Item
-from aitk.speech.data.kaldi_folders import pairs, read_kaldi_folder
-from aitk.speech.data.manifests import names_audio, read_manifest
 from aitk.speech.data.options import AudioReading
 
 #: Suffixes of files that accompany recordings.

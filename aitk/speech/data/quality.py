@@ -17,9 +17,9 @@ from aitk.core.contract.rows import SPLITS, Row
 from aitk.core.contract.task import Finding, Grade
 from aitk.core.metrics.class_checks import HELD_OUT_SHARE, LabelTally
 from aitk.speech.data.audio import content_key, count_clipped, decode_audio
-from aitk.speech.data.kaldi_files import matrix_columns
+from aitk.speech.data.formats.kaldi_files import matrix_columns
+from aitk.speech.data.items import Content
 from aitk.speech.data.options import AudioReading
-from aitk.speech.data.reading import Content
 from aitk.speech.features.spectrogram_images import spectrogram_png
 from aitk.speech.features.waveform import SILENCE_DBFS, level_dbfs, signal_to_noise_db
 

@@ -15,7 +15,7 @@ import numpy as np
 
 from aitk.core.contract.errors import UsageError
 from aitk.core.io.files import draft_file
-from aitk.speech.data.kaldi_files import index_ark
+from aitk.speech.data.formats.kaldi_files import index_ark
 from aitk.speech.decoding.captions import recording_of
 
 FIELD = "log_probabilities"

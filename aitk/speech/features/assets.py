@@ -116,7 +116,7 @@ def learn_features(
         UsageError: the rows have features, but a setting needs audio.
     """
     from aitk.speech.data.audio import decode_audio
-    from aitk.speech.data.kaldi_files import decode_matrix, matrix_columns
+    from aitk.speech.data.formats.kaldi_files import decode_matrix, matrix_columns
     from aitk.speech.features.signal import settings_for
 
     augment = augmentation_of(settings)
@@ -194,7 +194,7 @@ def moments_by_speaker(
 ) -> dict[str, Moments]:
     """Mean and variance of each speaker's features, optionally at another speed."""
     from aitk.speech.data.audio import decode_audio
-    from aitk.speech.data.kaldi_files import decode_matrix
+    from aitk.speech.data.formats.kaldi_files import decode_matrix
     from aitk.speech.features.augment import at_speed
     from aitk.speech.features.signal import features, finish_features
 

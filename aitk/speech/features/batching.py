@@ -15,7 +15,7 @@ import numpy as np
 from aitk.core.contract.errors import DataError
 from aitk.speech.data.audio import decode_audio
 from aitk.speech.data.feature_rows import describe_kind
-from aitk.speech.data.kaldi_files import decode_matrix, matrix_columns
+from aitk.speech.data.formats.kaldi_files import decode_matrix, matrix_columns
 from aitk.speech.data.options import FeatureSettings
 from aitk.speech.features.assets import CORPUS, AudioAssets, at_speed_name, moments_by_speaker
 from aitk.speech.features.augment import at_speed, augment_audio, cut, mask_features, warp_features

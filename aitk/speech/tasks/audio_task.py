@@ -11,14 +11,10 @@ import numpy as np
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import AssetsT, Note, Task
 from aitk.speech.data.audio import content_key
+from aitk.speech.data.item_rows import Content
 from aitk.speech.data.options import AudioReading
 from aitk.speech.data.quality import AudioInspector
-from aitk.speech.data.reading import (
-    Content,
-    notes_on_kinds,
-    read_audio_records,
-    read_audio_rows,
-)
+from aitk.speech.data.reading import notes_on_kinds, read_audio_records, read_audio_rows
 
 
 class AudioTask(Task[AssetsT]):

@@ -172,7 +172,9 @@ def _make(
     if precision == "bfloat16" != options.precision:
         reporter.note("bfloat16, which is faster on this processor (see --precision)")
     elif is_emulated(precision):
-        reporter.warn("this processor has no instructions for bfloat16: float32 is many times faster")
+        reporter.warn(
+            "this processor has no instructions for bfloat16: float32 is many times faster"
+        )
     options = dataclasses.replace(options, precision=precision)
     # The gradients of single rows are taken on one device.
     devices = 1 if options.private else options.devices

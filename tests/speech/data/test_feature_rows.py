@@ -7,7 +7,7 @@ import pytest
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.rows import Refusal, Row
 from aitk.speech.data.audio import content_key
-from aitk.speech.data.kaldi_files import decode_matrix, encode_matrix
+from aitk.speech.data.formats.kaldi_files import decode_matrix, encode_matrix
 from aitk.speech.data.options import LabelledAudioReading, TranscribedAudioReading
 from aitk.speech.data.quality import AudioInspector
 from aitk.speech.data.reading import read_audio_rows

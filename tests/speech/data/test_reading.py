@@ -1,14 +1,12 @@
 """Reading audio: every layout with its metadata, and refusals."""
 
 import io
-import sys
 
 import numpy as np
 import pytest
 
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.rows import Refusal
-from aitk.speech.data.audio import decode_audio
 from aitk.speech.data.options import LabelledAudioReading, TranscribedAudioReading
 from aitk.speech.data.reading import read_audio_rows
 
@@ -47,103 +45,6 @@ def told(rows, *names):
         else (*(row.fields.get(name) for name in names), row.split)
         for row in rows
     ]
-
-
-def test_a_manifest_names_sounds_with_all_that_is_known(write, save_sound):
-    save_sound("wavs/a.wav")
-    save_sound("wavs/b.wav")
-    source = write(
-        "list.csv",
-        "id,audio,sentence,speaker,split\n"
-        "u1,wavs/a.wav,Hello There,ann,dev\n"
-        "u2,wavs/b.wav,good-bye,ben,test\n",
-    )
-    notes = []
-    rows = rows_of(source, notes=notes)
-    assert told(rows, "id", "text", "speaker", "seconds") == [
-        ("u1", "hello there", "ann", 0.5, "validation"),
-        ("u2", "good bye", "ben", 0.5, "test"),
-    ]
-    assert list(rows[0].fields) == ["audio", "text", "speaker", "seconds", "id"]
-    samples, rate = decode_audio(rows[0].fields["audio"])
-    assert (len(samples), rate) == (4000, 8000)
-    assert notes[-1] == "source recordings: 8,000 Hz, 1 channel (2)"
-
-
-def test_cuts_of_one_file_by_start_and_end_or_by_offset_and_duration(write, save_sound, voice):
-    save_sound("long.wav", voice(3.0))
-    cuts = write("cuts.tsv", "audio\ttext\tstart\tend\nlong.wav\tone\t0.5\t1.25\n")
-    nemo = '{"audio_filepath": "long.wav", "text": "two", "offset": 2.0, "duration": 0.5}\n'
-    rows = rows_of(cuts, write("nemo.jsonl", nemo))
-    assert told(rows, "text", "seconds") == [("one", 0.75, None), ("two", 0.5, None)]
-
-
-def test_faulty_rows_of_a_manifest_are_refused_one_by_one(write, save_sound, voice, tmp_path):
-    save_sound("a.wav")
-    save_sound("none.wav", np.zeros(4000))
-    save_sound("short.wav", voice(0.01))
-    save_sound("long.wav", voice(3.0))
-    (tmp_path / "empty.wav").touch()
-    source = write(
-        "list.csv",
-        "audio,text,start,end\n"
-        "a.wav,fine,,\n"
-        "b.wav,gone,,\n"
-        ",nameless,,\n"
-        "a.wav, ,,\n"
-        "a.wav,?!,,\n"
-        "a.wav,late,soon,\n"
-        "a.wav,later,2,\n"
-        "none.wav,silent,,\n"
-        "short.wav,short,,\n"
-        "long.wav,long,,\n"
-        "empty.wav,empty,,\n"
-        "/etc/passwd,outside,,\n"
-        "../a.wav,outside,,\n",
-    )
-    found = told(rows_of(source, max_seconds=2.0), "text")
-    assert found == [
-        ("fine", None),
-        "there is no file b.wav",
-        "it names no recording",
-        "its text is empty",
-        "its text is empty after cleaning",
-        "its start is 'soon', not a number of seconds",
-        "a.wav: the cut begins at 2 s, but the recording ends at 0.50 s",
-        "none.wav: is silent: its loudest 25 ms have -120 dBFS, below -70 (--min-level-dbfs)",
-        "short.wav: lasts 0.010 s, below the minimum of 0.05 s (--min-seconds)",
-        "long.wav: lasts 3.0 s, over the limit of 2 s (--max-seconds)",
-        "empty.wav: the file is empty",
-        "/etc/passwd is outside the manifest's folder; --outside allows it",
-        "../a.wav is outside the manifest's folder; --outside allows it",
-    ]
-
-
-def test_files_outside_of_the_folder_where_it_is_allowed(write, save_sound):
-    path = save_sound("sounds/a.wav")
-    source = write("lists/a.csv", f"audio,text\n{path},yes\n../sounds/a.wav,yes\n")
-    assert told(rows_of(source, outside=True), "text") == [("yes", None), ("yes", None)]
-
-
-def test_columns_are_named_by_options_or_refused(write, save_sound):
-    save_sound("a.wav")
-    source = write("a.csv", "x,y,z\na.wav,hello,ann\n")
-    with pytest.raises(DataError, match="cannot tell which column is the audio"):
-        rows_of(source)
-    rows = rows_of(source, audio_column="x", text_column="2", speaker_column="z")
-    assert told(rows, "text", "speaker") == [("hello", "ann", None)]
-    with pytest.raises(UsageError, match="no column 'w'"):
-        rows_of(source, audio_column="w")
-
-
-def test_a_manifest_on_stdin(write, save_sound, monkeypatch, tmp_path):
-    save_sound("a.wav")
-    monkeypatch.chdir(tmp_path)
-    stdin = io.TextIOWrapper(io.BytesIO(b'{"audio": "a.wav", "id": 7}\n'))
-    monkeypatch.setattr(sys, "stdin", stdin)
-    (row,) = rows_of("-", labelled=False)
-    assert (row.fields["id"], row.record) == ("7", {"audio": "a.wav", "id": 7})
-    assert "text" not in row.fields
 
 
 def test_a_folder_per_label_with_splits(save_sound, tmp_path):
@@ -247,18 +148,6 @@ def test_transcripts_in_files_next_to_the_sounds(save_sound, write, tmp_path):
     ]
 
 
-def test_long_recordings_without_text_are_cut_at_pauses(save_sound, voice, tmp_path):
-    quiet = np.zeros(4000, np.float32)
-    path = save_sound("long.wav", np.concatenate([voice(1.5), quiet, voice(1.5), quiet, voice(1)]))
-    rows = rows_of(path, labelled=False, max_seconds=2.5)
-    assert [row.fields["id"][:-1] for row in rows] == ["long-000000", "long-000017", "long-000037"]
-    assert [row.fields["seconds"] for row in rows] == pytest.approx([1.75, 2.0, 1.25], abs=0.03)
-    assert rows[1].record["start"] == pytest.approx(1.75, abs=0.02)
-    assert rows[1].record["end"] == rows[2].record["start"] == rows[2].fields["start"]
-    (refused,) = rows_of(path, max_seconds=2.5)
-    assert refused.reason == "there is no transcript long.txt next to it"
-
-
 def test_a_sound_named_by_itself(save_sound):
     path = save_sound("a.wav")
     (row,) = rows_of(path, labelled=False)
@@ -286,7 +175,7 @@ def test_folders_and_files_without_sound(tmp_path, write):
 
 def test_a_tensorflow_data_set(monkeypatch):
     from aitk.core.io.tables import Table
-    from aitk.speech.data import tfds_audio as tfds_sounds
+    from aitk.speech.data.formats import tfds_audio as tfds_sounds
 
     samples = (8000 * np.sin(np.arange(4000) / 5)).astype(int).tolist()
     records = [{"audio": samples, "label": "yes"}, {"audio": [], "label": "no"}]
@@ -300,13 +189,6 @@ def test_a_tensorflow_data_set(monkeypatch):
         "it has no samples",
     ]
     assert notes[0] == "tfds:x[test]: the sample rate is not declared, assuming 16000"
-
-
-def test_predictions_know_where_a_trimmed_sound_began(save_sound, voice):
-    path = save_sound("a.wav", np.concatenate([np.zeros(8000), voice(1.0), np.zeros(8000)]))
-    (row,) = rows_of(path, labelled=False, trim_silence=True)
-    assert row.fields["start"] == pytest.approx(0.9, abs=0.03)
-    assert row.fields["seconds"] == pytest.approx(1.2, abs=0.05)
 
 
 def test_stored_rows_are_read_by_tensorflow_datasets_alone(save_sound, tmp_path):

@@ -5,7 +5,7 @@ import pytest
 
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.speech.data.audio import encode_audio
-from aitk.speech.data.kaldi_files import encode_matrix
+from aitk.speech.data.formats.kaldi_files import encode_matrix
 from aitk.speech.data.options import AugmentOptions, FeatureSettings
 from aitk.speech.features.assets import AudioAssets, learn_features, learn_moments
 from aitk.speech.features.batching import audio_inputs, pad_features, seconds_of

@@ -13,8 +13,8 @@ from aitk.core.contract.task import Note
 from aitk.core.io.lines import open_lines
 from aitk.core.io.names import shorten, split_named
 from aitk.core.io.values import quoted, to_number
+from aitk.speech.data.formats.kaldi_files import MatrixPlace, index_ark, place_of
 from aitk.speech.data.items import Item, locate
-from aitk.speech.data.kaldi_files import MatrixPlace, index_ark, place_of
 from aitk.speech.data.options import AudioReading
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis.extra import numpy as arrays
 
 from aitk.core.contract.errors import DataError
-from aitk.speech.data.kaldi_files import (
+from aitk.speech.data.formats.kaldi_files import (
     MatrixPlace,
     decode_matrix,
     encode_matrix,

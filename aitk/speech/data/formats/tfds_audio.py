@@ -13,14 +13,14 @@ from aitk.core.contract.task import Note
 from aitk.core.io.names import split_named
 from aitk.core.io.tables import find_column, usual_column
 from aitk.core.io.tfds_source import PREFIX, open_tfds
-from aitk.speech.data.items import Item
-from aitk.speech.data.manifests import (
+from aitk.speech.data.formats.manifests import (
     AUDIO_COLUMNS,
     ID_COLUMNS,
     LABEL_COLUMNS,
     SPEAKER_COLUMNS,
     TEXT_COLUMNS,
 )
+from aitk.speech.data.items import Item
 from aitk.speech.data.options import AudioReading
 
 #: Usual sample rate of speech data sets that do not declare one.
