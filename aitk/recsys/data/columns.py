@@ -11,7 +11,7 @@ from aitk.core.contract.task import Finding
 from aitk.core.io.tables import Table, find_column, usual_column
 from aitk.recsys.data.layouts import plain_name
 from aitk.recsys.data.options import ORDERED, LogReading, RateReading
-from aitk.recsys.data.times import TimeReader, are_dates
+from aitk.recsys.data.values import TimeReader, are_dates
 
 USER_COLUMNS = (
     "user_id", "userid", "user", "uid", "user-id", "user_name", "username", "customer_id",

@@ -16,8 +16,7 @@ import numpy as np
 from aitk.core.contract.labels import NameReader
 from aitk.core.io.values import to_times
 from aitk.recsys.data.columns import Columns
-from aitk.recsys.data.times import TimeReader
-from aitk.recsys.data.values import LARGEST_RATING, read_rating
+from aitk.recsys.data.values import LARGEST_RATING, TimeReader, read_rating
 
 if TYPE_CHECKING:
     import pyarrow

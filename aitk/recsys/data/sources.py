@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,8 +13,10 @@ from aitk.core.contract.errors import DataError
 from aitk.core.contract.task import Note
 from aitk.core.io.lines import check_file
 from aitk.core.io.names import split_named
-from aitk.core.io.tables import SUFFIXES, file_suffix
-from aitk.core.io.tfds_source import PREFIX
+from aitk.core.io.tables import SUFFIXES, Table, file_suffix
+from aitk.core.io.tfds_source import PREFIX, open_tfds
+from aitk.recsys.data.columns import NAMES
+from aitk.recsys.data.layouts import Sequences, open_layout
 from aitk.recsys.data.options import LogReading
 
 #: Words in file names that indicate the content: ``my_ratings.csv``.
@@ -45,7 +47,6 @@ def find_log(sources: Sequence[str], *, note: Note) -> list[LogFile]:
     From a folder: its ``.inter`` files; else those with names of events (``ratings.dat``,
     ``u.data``); else those that name a split; else all files that describe neither items nor users.
 
-
     Raises:
         DataError: there is no such file, or a folder has nothing to read.
     """
@@ -59,6 +60,26 @@ def find_log(sources: Sequence[str], *, note: Note) -> list[LogFile]:
             check_file(Path(source))
             found.append(LogFile(source, split_named(Path(source).name)))
     return found
+
+
+def open_log(file: LogFile, reading: LogReading) -> Iterator[tuple[str | None, Table | Sequences]]:
+    """The tables of a source with their splits, or its lines if it has no columns."""
+    if file.name.startswith(PREFIX):
+        for name, table in open_tfds(file.name):
+            yield split_named(name), table
+        return
+    told = (reading.user_column, reading.item_column, reading.rating_column, reading.time_column)
+    yield (
+        file.split,
+        open_layout(
+            file.name,
+            header=reading.header,
+            delimiter=reading.delimiter,
+            encoding=reading.encoding,
+            decimal=reading.decimal,
+            names=NAMES | {name.casefold() for name in told if name},
+        ),
+    )
 
 
 def complete_reading(sources: Sequence[str], reading: LogReading, *, note: Note) -> LogReading:

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from aitk.core.edge.parts import BundleParts
-from aitk.recsys.data.columns import ITEM_COLUMNS, USER_COLUMNS
+from aitk.recsys.data.columns import HISTORY_COLUMNS, ITEM_COLUMNS, USER_COLUMNS
 from aitk.recsys.data.options import RecommendOptions, RecommendReading
-from aitk.recsys.data.reading import HISTORY_COLUMNS
 from aitk.recsys.features.assets import LogAssets
 
 

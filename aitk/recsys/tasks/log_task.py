@@ -14,7 +14,8 @@ from aitk.core.contract.progress import Reporter
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Example, Finding, Note, Task
 from aitk.recsys.data.options import LogReading
-from aitk.recsys.data.reading import read_event_batches, read_events, read_queries
+from aitk.recsys.data.queries import read_queries
+from aitk.recsys.data.reading import read_event_batches, read_events
 from aitk.recsys.data.sources import complete_reading
 from aitk.recsys.data.splitting import GroupedLog
 from aitk.recsys.data.tables import ITEM_TABLE

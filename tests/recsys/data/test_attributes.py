@@ -3,8 +3,7 @@
 import pytest
 
 from aitk.core.contract.errors import DataError, UsageError
-from aitk.recsys.data.attributes import read_attributes
-from aitk.recsys.data.kinds import guess_kind
+from aitk.recsys.data.attributes import guess_kind, read_attributes
 
 
 @pytest.fixture

@@ -7,9 +7,9 @@ import pytest
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.rows import Refusal
 from aitk.recsys.data.options import RateReading, RecommendReading
-from aitk.recsys.data.reading import read_events, read_queries
+from aitk.recsys.data.reading import read_events
 from aitk.recsys.data.sources import complete_reading
-from aitk.recsys.data.values import read_list, read_time
+from aitk.recsys.data.values import read_time
 
 
 @pytest.fixture
@@ -33,12 +33,6 @@ def read(*sources, kind=RecommendReading, notes=None, **options):
     """Events as tuples of what they have, refusals as their reason."""
     rows = read_events(sources, kind(**options), note=ignore if notes is None else notes.append)
     return [row.reason if isinstance(row, Refusal) else tuple(row.fields.values()) for row in rows]
-
-
-def ask(*sources, kind=RecommendReading, **options):
-    """The fields of questions, refusals as their reason."""
-    rows = read_queries(sources, kind(**options), note=ignore)
-    return [row.reason if isinstance(row, Refusal) else row.fields for row in rows]
 
 
 ATOMIC = "user_id:token\titem_id:token\trating:float\ttimestamp:float"
@@ -217,51 +211,6 @@ def test_an_empty_folder(tmp_path):
         read(str(tmp_path))
 
 
-def test_questions_of_users_histories_and_items(write):
-    assert ask(write("a.txt", "ann\n\nx y\n")) == [{"user": "ann"}, {"history": ["x", "y"]}]
-    assert ask(write("a.csv", 'user,history\nann,\n,x y\n,"[""x"", ""y z""]"\n,\n')) == [
-        {"user": "ann"},
-        {"history": ["x", "y"]},
-        {"history": ["x", "y z"]},
-        "it has no user, history or item",
-    ]
-    lines = '{"history": [1, "b"], "ratings": [5, 2]}\n{"item": "b"}\n{"history": []}\n'
-    assert ask(write("a.jsonl", lines)) == [
-        {"history": ["1", "b"], "ratings": [5.0, 2.0]},
-        {"item": "b"},
-        {"history": []},
-    ]
-    assert ask(write("b.csv", "ann\nbob\n")) == [{"user": "ann"}, {"user": "bob"}]
-
-
-def test_questions_carry_their_record(write):
-    source = write("a.jsonl", '{"user": 7, "note": "vip"}\n')
-    (row,) = read_queries([source], RecommendReading(), note=ignore)
-    assert row.record == {"user": 7, "note": "vip"}
-
-
-def test_a_rating_is_asked_of_an_item(write):
-    source = write("a.csv", "user,item\nann,x\nann,\n")
-    assert ask(source, kind=RateReading) == [
-        {"user": "ann", "item": "x"},
-        "it has no item to rate",
-    ]
-
-
-def test_refused_questions(write):
-    lines = '{"history": {"a": 1}}\n{"history": ["a", null]}\n{"history": ["a"], "ratings": [1, 2]}'
-    assert ask(write("a.jsonl", lines)) == [
-        "its history is a dict, not a list",
-        "its history: it has no item",
-        "2 ratings for 1 items of its history",
-    ]
-
-
-def test_columns_of_training_may_be_missing_in_questions(write):
-    source = write("a.csv", "history\nx y\n")
-    assert ask(source, user_column="who") == [{"history": ["x", "y"]}]
-
-
 @pytest.mark.parametrize(
     ("cells", "first"),
     [
@@ -340,24 +289,3 @@ def test_a_column_of_yes_and_no_that_is_not_taken_is_reported(write):
     findings = []
     list(read_events([source], RecommendReading(), note=ignore, findings=findings))
     assert "--rating-column is_click --min-rating 1" in findings[0].message
-
-
-@pytest.mark.parametrize(
-    "cell",
-    [
-        "a b c",
-        "a|b|c",
-        "a;b;c",
-        "a,b, c",
-        '["a", "b", "c"]',
-        "['a', 'b', 'c']",
-        "['a' 'b'\n 'c']",
-        "[a b c]",
-    ],
-)
-def test_a_list_in_a_cell_is_read_as_programs_write_it(cell):
-    assert read_list(cell) == ["a", "b", "c"]
-
-
-def test_commas_in_words_between_spaces_are_no_delimiters():
-    assert read_list("Doe,J Roe,R") == ["Doe,J", "Roe,R"]
