@@ -54,7 +54,54 @@ def freeze(function: Any) -> Any:
         convert_variables_to_constants_v2,
     )
 
-    return convert_variables_to_constants_v2(function)
+    return _with_expanded_dims(convert_variables_to_constants_v2(function))
+
+
+def _with_expanded_dims(frozen: Any) -> Any:
+    """The same function with ``x[:, None]`` as ``ExpandDims``, which LiteRT has for every shape."""
+    import tensorflow as tf
+    from tensorflow.python.eager.wrap_function import function_from_graph_def
+
+    graph = frozen.graph.as_graph_def()
+    values = {node.name: node.attr["value"].tensor for node in graph.node if node.op == "Const"}
+    changed = False
+    for node in list(graph.node):
+        axis = _new_axis(node, values) if node.op == "StridedSlice" else None
+        if axis is None:
+            continue
+        place = graph.node.add(name=f"{node.name}/new_axis", op="Const")
+        place.attr["dtype"].type = tf.int32.as_datatype_enum
+        place.attr["value"].tensor.CopyFrom(tf.make_tensor_proto(axis, tf.int32))
+        dtype = node.attr["T"].type
+        node.op = "ExpandDims"
+        del node.input[1:]
+        node.input.append(place.name)
+        node.attr.clear()
+        node.attr["T"].type, node.attr["Tdim"].type = dtype, tf.int32.as_datatype_enum
+        changed = True
+    if not changed:
+        return frozen
+    names = ([tensor.name for tensor in each] for each in (frozen.inputs, frozen.outputs))
+    return function_from_graph_def(graph, *names)
+
+
+def _new_axis(node: Any, values: Mapping[str, Any]) -> int | None:
+    """The axis that a slice inserts; None if it also selects, or inserts several."""
+    import tensorflow as tf
+
+    begin, end, new, shrink, ellipsis = (
+        node.attr[f"{name}_mask"].i
+        for name in ("begin", "end", "new_axis", "shrink_axis", "ellipsis")
+    )
+    strides = values.get(node.input[3])
+    if not new or new & (new - 1) or shrink or ellipsis or strides is None:
+        return None
+    steps = tf.make_ndarray(strides)
+    whole = all(
+        new >> place & 1 or (begin >> place & 1 and end >> place & 1 and step == 1)
+        for place, step in enumerate(steps)
+    )
+    return new.bit_length() - 1 if whole else None
 
 
 def operations_of(function: Any, *, apart_from: Collection[str] = ()) -> set[str]:

@@ -119,11 +119,8 @@ def _save_frozen(
 def _frozen_signature(graph: Any) -> Any:
     """A concrete function with named inputs and outputs, and constant weights."""
     import tensorflow as tf
-    from tensorflow.python.framework.convert_to_constants import (
-        convert_variables_to_constants_v2,
-    )
 
-    frozen = convert_variables_to_constants_v2(graph)
+    frozen = freeze(graph)
     order = [tensor.name.partition(":")[0] for tensor in frozen.inputs]
     outputs = sorted(graph.structured_outputs)
     specs = {

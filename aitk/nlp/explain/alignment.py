@@ -1,4 +1,4 @@
-"""Alignment of a translation with its source: attention, as weights and as a chart."""
+"""Alignment of a translation with its source, as weights and as a chart."""
 
 from __future__ import annotations
 
@@ -16,18 +16,23 @@ MAX_UNITS = 80
 
 
 def explain_alignment(
-    source: Sequence[str], target: Sequence[str], weights: np.ndarray
+    source: Sequence[str],
+    target: Sequence[str],
+    weights: np.ndarray,
+    *,
+    measure: str = "attention",
 ) -> dict[str, Any]:
-    """The parts of a source by the attention they receive, and a chart of all weights.
+    """The parts of a source by their mean weight, and a chart of all weights.
 
     Args:
         source: units of the source, as in running text.
         target: units of the translation.
-        weights: (target, source) attention, each line summing to 1.
+        weights: (target, source), each line summing to 1.
+        measure: what the weights are.
 
     Returns:
-        JSON: ``parts``, ``alignment`` (for each target unit the source unit with the most
-        attention), and ``pictures``.
+        JSON: ``parts``, ``alignment`` (for each target unit the source unit with the
+        largest weight), and ``pictures``.
     """
     parts = [
         {"text": unit, "weight": round(float(weight), 4)}
@@ -41,7 +46,7 @@ def explain_alignment(
         }
         for unit, line in zip(target, weights, strict=True)
     ]
-    caption = "Attention of each unit of the translation (lines) to the source (columns)"
+    caption = f"Units of the translation (lines) and of the source (columns): {measure}"
     picture = {"caption": caption, "svg": alignment_chart(source, target, weights)}
     return {"parts": parts, "alignment": alignment, "pictures": [picture]}
 

@@ -58,20 +58,25 @@ def pad_tokens(
 
 
 def pad_shifted(
-    targets: Sequence[np.ndarray], start_id: int, end_id: int, *, pad_to: int | None = None
+    targets: Sequence[np.ndarray],
+    starts: Sequence[int],
+    end_id: int,
+    *,
+    pad_to: int | None = None,
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """What a decoder reads and writes of each target, (batch, length) each.
 
     Returns:
-        The tokens read, which begin with ``start_id``; those to write, which end with ``end_id``;
-        and their weights, whose mean over all positions is 1: a loss that is a mean over all
-        positions becomes that over those in use.
+        The tokens read, which begin with ``starts``; those to write, which end with ``end_id``;
+        and their weights, 0 for all starts but the first and in padding, whose mean over all
+        positions is 1: a loss that is a mean over all positions becomes that over those in use.
     """
-    read = [np.concatenate([[start_id], each]) for each in targets]
-    written = [np.concatenate([each, [end_id]]) for each in targets]
+    read = [np.concatenate([starts, each]) for each in targets]
+    written = [np.concatenate([starts[1:], each, [end_id]]) for each in targets]
     length = pad_to or max(map(len, written))
     known = pad_tokens(written, pad_to=length)
     weights = known["padding_mask"].astype(np.float32)
+    weights[:, : len(starts) - 1] = 0
     weights *= weights.size / weights.sum()
     return pad_tokens(read, pad_to=length)["token_ids"], known["token_ids"], weights
 

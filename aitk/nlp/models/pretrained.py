@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aitk.core.contract.errors import ArtifactError
 from aitk.nlp.features.tokenizers.loading import load_tokenizer
-from aitk.nlp.features.tokenizers.subwords import FILE, Tokenizer
+from aitk.nlp.features.tokenizers.subwords import FILE, SubwordTokenizer, Tokenizer
 from aitk.nlp.tasks.settings import HubSettings
 
 if TYPE_CHECKING:
+    import keras
+
     from aitk.core.artifacts.pretrained import Pretrained
 
 #: Spellings of the tanh form of GELU in Hugging Face configurations.
@@ -24,7 +26,7 @@ SILU_DECODERS = ("llama", "mistral", "mixtral", "qwen2", "qwen3", "phi3", "smoll
 def adopt(found: Pretrained) -> Pretrained:
     """The source in the form of text models, with its tokeniser."""
     if found.kind in ("hub", "hugging-face"):
-        return _adopt_hub(found)
+        return _adopt_hub(found, _wrap_encoder)
     tokenizer = _tokenizer_beside(found)
     if tokenizer is not None or found.kind == "run":
         return dataclasses.replace(found, tokenizer=tokenizer)
@@ -32,7 +34,28 @@ def adopt(found: Pretrained) -> Pretrained:
     return dataclasses.replace(found, skipped=(*found.skipped, missing))
 
 
-def _adopt_hub(found: Pretrained) -> Pretrained:
+def adopt_seq2seq(found: Pretrained) -> Pretrained:
+    """The source in the form of translators, with its tokeniser."""
+    if found.kind not in ("hub", "hugging-face"):
+        return adopt(found)
+
+    def wrap(network: Any, tokenizer: SubwordTokenizer) -> keras.Model:
+        from aitk.nlp.models.decoders.hub_seq2seq import wrap_seq2seq
+
+        return wrap_seq2seq(network)
+
+    return _adopt_hub(found, wrap)
+
+
+def _wrap_encoder(network: Any, tokenizer: SubwordTokenizer) -> keras.Model:
+    from aitk.nlp.models import hub
+
+    return hub.wrap(hub.with_saved_tie(network), separator=tokenizer.pair_frame.separator)
+
+
+def _adopt_hub(
+    found: Pretrained, wrap: Callable[[Any, SubwordTokenizer], keras.Model]
+) -> Pretrained:
     from aitk.nlp.features.tokenizers.pretrained import (
         read_hub_tokenizer,
         read_hugging_face_tokenizer,
@@ -60,7 +83,7 @@ def _adopt_hub(found: Pretrained) -> Pretrained:
         )
     return dataclasses.replace(
         found,
-        backbone=hub.wrap(hub.with_saved_tie(backbone), separator=tokenizer.pair_frame.separator),
+        backbone=wrap(backbone, tokenizer),
         tokenizer=tokenizer,
         settings=settings,
         skipped=(*found.skipped, *skipped),

@@ -118,7 +118,7 @@ class Denoise(UnlabelledTexts[DenoisingAssets]):
         sources = [np.array([*before, *source, *after], np.int32) for source, _ in pairs]
         inputs = pad_tokens(sources, pad_to=pad_to)
         read, targets, weights = pad_shifted(
-            [target for _, target in pairs], assets.start_id, assets.end_id, pad_to=pad_to
+            [target for _, target in pairs], [assets.start_id], assets.end_id, pad_to=pad_to
         )
         return Batch(inputs | {"target_ids": read}, targets, weights)
 

@@ -16,7 +16,7 @@ from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note, Ta
 from aitk.core.decoding.beam_search import Hypothesis, beam_search
 from aitk.core.decoding.incremental import Decoder, UncachedDecoder
 from aitk.core.io.files import write_json
-from aitk.core.io.json_files import read_json
+from aitk.core.io.json_files import Count, read_json
 from aitk.core.io.prediction_files import PredictionLines
 from aitk.core.metrics.baselines import Baseline, Rows
 from aitk.core.metrics.classification import log_softmax
@@ -26,14 +26,16 @@ from aitk.nlp.data.options import TranslateOptions, TranslateReading
 from aitk.nlp.features.assets import SubwordAssets, TextAssets, load_text_assets
 from aitk.nlp.features.batching import pad_shifted, pad_tokens
 from aitk.nlp.features.tokenizers.learning import train_subwords
+from aitk.nlp.features.tokenizers.subwords import SubwordTokenizer
 from aitk.nlp.metrics.translation import (
     DEFAULT_SPLITTER,
     SPLITTERS,
     measure_translations,
     score_translations,
 )
-from aitk.nlp.tasks.translate_models import TranslationModel
+from aitk.nlp.tasks.translate_models import HubTranslationModel, TranslationModel
 from aitk.nlp.tasks.translate_settings import (
+    HubTranslatorSettings,
     LstmTranslatorSettings,
     TransformerTranslatorSettings,
 )
@@ -48,6 +50,8 @@ LONGEST_FACTOR, LONGEST_EXTRA = 2, 10
 #: Number of references from which the script is determined.
 REFERENCES_LOOKED_AT = 1000
 DEFAULTS = TranslateOptions()
+#: The shape of ``translation.json``.
+SHAPE = {"label_smoothing": float, "splitter": str, "starts?": [Count], "prefix?": str}
 
 
 @dataclass(frozen=True)
@@ -58,10 +62,14 @@ class TranslationAssets(SubwordAssets):
         text: tokeniser and length.
         label_smoothing: of the loss.
         splitter: sacreBLEU's tokeniser for the target language.
+        starts: the tokens that the decoder reads before a translation.
+        prefix: text before every source.
     """
 
     label_smoothing: float
     splitter: str
+    starts: tuple[int, ...]
+    prefix: str = ""
 
     def bias(self) -> np.ndarray:
         """Additive mask that excludes special tokens other than the end, (vocabulary,) float32."""
@@ -69,10 +77,15 @@ class TranslationAssets(SubwordAssets):
         bias[sorted(self.tokenizer.special_ids - {self.end_id})] = -np.inf
         return bias
 
+    def start_rows(self, rows: int) -> np.ndarray:
+        """The first tokens of every translation, (rows, starts) int32."""
+        return np.tile(np.array(self.starts, np.int32), (rows, 1))
+
     def save(self, folder: Path) -> None:
         self.text.save(folder)
         values = {"label_smoothing": self.label_smoothing, "splitter": self.splitter}
-        write_json(folder / "translation.json", values)
+        more = {"starts": list(self.starts), "prefix": self.prefix}
+        write_json(folder / "translation.json", values | more)
 
 
 @dataclass(frozen=True)
@@ -97,6 +110,7 @@ class Translate(Task[TranslationAssets]):
     models = {
         "transformer": TranslationModel(TransformerTranslatorSettings),
         "lstm": TranslationModel(LstmTranslatorSettings),
+        "hub": HubTranslationModel(HubTranslatorSettings),
     }
     metric = Metric("bleu", is_rate=False)
     prediction_formats: Mapping[str, Callable[[], PredictionLines]] = {".txt": TextLines}
@@ -145,7 +159,8 @@ class Translate(Task[TranslationAssets]):
         if tokenizer is None:
             texts = (text for row in rows for text in (row["source"], row["target"]))
             tokenizer = train_subwords(texts, settings)
-        if tokenizer.start_id is None or tokenizer.end_id is None:
+        starts = _starts(tokenizer, pretrained=isinstance(settings, HubTranslatorSettings))
+        if not starts or tokenizer.end_id is None:
             raise ArtifactError(
                 "its vocabulary has no start and end tokens",
                 where=start.source if start else None,
@@ -156,6 +171,8 @@ class Translate(Task[TranslationAssets]):
             TextAssets(tokenizer, settings.max_length),
             settings.label_smoothing,
             SPLITTERS.get(script, DEFAULT_SPLITTER),
+            starts,
+            getattr(settings, "prefix", ""),
         )
         cut = sum(
             max(map(len, tokenizer.encode_bare([row["source"], row["target"]], 1 << 16)))
@@ -168,20 +185,26 @@ class Translate(Task[TranslationAssets]):
 
     def load_assets(self, folder: Path) -> TranslationAssets:
         path = folder / "translation.json"
-        values = read_json(path, {"label_smoothing": float, "splitter": str})
+        values = read_json(path, SHAPE)
         if values["splitter"] not in (DEFAULT_SPLITTER, *SPLITTERS.values()):
             raise ArtifactError("sacreBLEU has no such tokeniser", where=str(path))
         text = load_text_assets(folder)
-        return TranslationAssets(text, values["label_smoothing"], values["splitter"])
+        tokenizer: Any = text.tokenizer
+        starts = tuple(values.pop("starts", ())) or _starts(tokenizer, pretrained=False)
+        if not starts or max(starts) >= tokenizer.vocabulary_size or tokenizer.end_id is None:
+            raise ArtifactError("its vocabulary has no start and end tokens", where=str(path))
+        return TranslationAssets(text, starts=starts, **values)
 
     # Batches --------------------------------------------------------------
 
     def encode(self, rows: Sequence[Mapping[str, Any]], assets: TranslationAssets) -> list[Example]:
         """Subwords of the source, framed; the target is the text and its subwords."""
-        sources = assets.tokenizer.encode_many([row["source"] for row in rows], assets.max_length)
+        texts = [assets.prefix + row["source"] for row in rows]
+        sources = assets.tokenizer.encode_many(texts, assets.max_length)
         known = [row.get("target") for row in rows]
         texts = [text for text in known if text is not None]
-        targets = iter(assets.tokenizer.encode_bare(texts, assets.max_length - 1))
+        longest = assets.max_length - len(assets.starts)
+        targets = iter(assets.tokenizer.encode_bare(texts, longest))
         return [
             Example(
                 {"token_ids": np.array(ids or [0], np.int32)},
@@ -205,10 +228,9 @@ class Translate(Task[TranslationAssets]):
         """Pad sources and, if given, targets, which are shifted by the start token."""
         inputs = pad_tokens([example.inputs["token_ids"] for example in examples], pad_to=pad_to)
         if any(example.target is None for example in examples):
-            starts = np.full((len(examples), 1), assets.start_id, np.int32)
-            return Batch(inputs | {"target_ids": starts})
+            return Batch(inputs | {"target_ids": assets.start_rows(len(examples))})
         ids = [example.target[1] for example in examples]
-        read, targets, weights = pad_shifted(ids, assets.start_id, assets.end_id, pad_to=pad_to)
+        read, targets, weights = pad_shifted(ids, assets.starts, assets.end_id, pad_to=pad_to)
         context = {"target": [example.target[0] for example in examples]}
         return Batch(inputs | {"target_ids": read}, targets, weights, context)
 
@@ -227,11 +249,12 @@ class Translate(Task[TranslationAssets]):
         options = options or DEFAULTS
         sources = {name: batch.inputs[name] for name in ("token_ids", "padding_mask")}
         lengths = sources["padding_mask"].sum(axis=1)
-        limits = np.minimum(LONGEST_FACTOR * lengths + LONGEST_EXTRA, assets.max_length)
+        longest = assets.max_length - len(assets.starts) + 1
+        limits = np.minimum(LONGEST_FACTOR * lengths + LONGEST_EXTRA, longest)
         hypotheses = beam_search(
             open_decoder(predict),
             sources,
-            starts=np.full((len(lengths), 1), assets.start_id, np.int32),
+            starts=assets.start_rows(len(lengths)),
             limits=limits.tolist(),
             end_id=assets.end_id,
             bias=assets.bias(),
@@ -327,13 +350,13 @@ class Translate(Task[TranslationAssets]):
         target: str | None = None,
         model: Callable[[], keras.Model] | None = None,
     ) -> dict[str, Any]:
-        """Attention of each unit of the translation (or of ``target``) to the source."""
+        """The parts of the source behind each unit of the translation (or of ``target``)."""
         from aitk.core.inference.predictors import KerasPredictor
         from aitk.nlp.explain.alignment import explain_alignment
 
         if model is None:
             raise UsageError(
-                "only the Keras model can output attention",
+                "only the Keras model shows how translation and source are aligned",
                 hint="Explain the uncompressed run",
             )
         (example,) = self.encode([{"source": fields["source"]}], assets)
@@ -342,20 +365,36 @@ class Translate(Task[TranslationAssets]):
             found = self.infer(batch, KerasPredictor(model()), assets)
             ids = list(found.hypotheses[0][0].ids)
         else:
-            (ids,) = assets.tokenizer.encode_bare([target], assets.max_length - 1)
-        read = np.array([[assets.start_id, *ids]], np.int32)
-        looks = model().get_layer("backbone").alignment(batch.inputs | {"target_ids": read})
+            longest = assets.max_length - len(assets.starts)
+            (ids,) = assets.tokenizer.encode_bare([target], longest)
+        read = np.array([[*assets.starts, *ids]], np.int32)
         framed = example.inputs["token_ids"]
         inside = [at for at, each in enumerate(framed) if each not in assets.tokenizer.special_ids]
-        # The end token of an empty translation also has attention.
-        weights = np.asarray(looks, np.float64)[0][: max(1, len(ids)), inside]
+        translator: Any = model()
+        looks = translator.alignment(batch.inputs | {"target_ids": read})
+        # The end token of an empty translation also has weights.
+        looks = np.asarray(looks, np.float64)[0, len(assets.starts) - 1 :]
+        weights = looks[: max(1, len(ids)), inside]
         weights /= np.maximum(weights.sum(axis=1, keepdims=True), 1e-9)
         text = assets.tokenizer.decode(ids)
         if not inside:
             raise DataError("the source has no known unit", where=repr(fields["source"]))
         units = [assets.tokenizer.token(int(framed[at])) for at in inside]
         written = [assets.tokenizer.token(each) for each in ids] or ["(end)"]
-        return {"prediction": text} | explain_alignment(units, written, weights)
+        measure = translator.alignment_measure
+        return {"prediction": text} | explain_alignment(units, written, weights, measure=measure)
+
+
+def _starts(tokenizer: SubwordTokenizer, *, pretrained: bool) -> tuple[int, ...]:
+    """The tokens before a translation; none if the vocabulary lacks them.
+
+    Args:
+        pretrained: for T5, whose decoder starts with padding, and BART, with the end and the start.
+    """
+    start, end = tokenizer.start_id, tokenizer.end_id
+    if start is None:
+        return (tokenizer.pad_id,) if pretrained else ()
+    return (end, start) if pretrained and end is not None else (start,)
 
 
 def open_decoder(predict: Any) -> Decoder:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.contract.model_spec import SettingsT, TrainedModel
 from aitk.nlp.tasks.translate_settings import TransformerTranslatorSettings
 
@@ -45,3 +48,40 @@ class TranslationModel(TrainedModel[SettingsT, Any]):
         from aitk.nlp.models.pretrained import adopt
 
         return adopt(found)
+
+
+class HubTranslationModel(TranslationModel[SettingsT]):
+    """A pretrained encoder-decoder of Keras Hub, with its own output embeddings."""
+
+    wraps_pretrained = True
+
+    def build(
+        self, settings: Any, assets: Any, *, backbone: keras.Model | None = None
+    ) -> keras.Model:
+        if backbone is None:
+            raise UsageError(
+                "the model needs pretrained weights; none are given",
+                where="--model",
+                hint="Name a T5 or BART with --from, or choose another model",
+            )
+        from aitk.nlp.models.decoders.hub_seq2seq import HubTranslator
+        from aitk.nlp.models.specs import check_length
+
+        check_length(backbone, assets.max_length)
+        return HubTranslator(backbone, assets.tokenizer.vocabulary_size, name="translator")
+
+    def open_folder(
+        self, folder: Path, config: Mapping[str, Any], *, source: str
+    ) -> Pretrained | None:
+        if config.get("model_type") in ("t5", "mt5"):
+            raise ArtifactError(
+                "is a T5 in Hugging Face format, which Keras Hub does not read",
+                where=source,
+                hint="Use its Keras Hub preset",
+            )
+        return None
+
+    def adopt(self, found: Pretrained) -> Pretrained:
+        from aitk.nlp.models.pretrained import adopt_seq2seq
+
+        return adopt_seq2seq(found)

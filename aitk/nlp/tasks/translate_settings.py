@@ -67,6 +67,21 @@ class LstmTranslatorSettings(TranslatorSettings):
 
 
 @dataclass(frozen=True)
+class HubTranslatorSettings:
+    """A pretrained Keras Hub encoder-decoder, T5 or BART, with its tokeniser (needs --from)."""
+
+    max_length: int = option(128, "maximum units of a sentence", minimum=8)
+    label_smoothing: float = option(
+        0.0, "label smoothing", minimum=0.0, maximum=0.9, search="0,0.05,0.1", inherited=False
+    )
+    prefix: str = option("", "text before every source, such as 'translate English to German: '")
+
+    default_learning_rate: ClassVar[float] = 1e-4
+    default_epochs: ClassVar[int] = 3
+    default_steps: ClassVar[int] = 300
+
+
+@dataclass(frozen=True)
 class NoiseSettings(MixSettings):
     """Which spans of a text are masked."""
 

@@ -26,6 +26,7 @@ FRAMES = {
     "debertav3": ("[CLS]", "[SEP]"),
     "roberta": ("<s>", "</s>"),
     "xlmroberta": ("<s>", "</s>"),
+    "bart": ("<s>", "</s>"),
     "t5": ("", "</s>"),
 }
 #: A space and a newline in byte-level BPE. Rare bytes may be missing.

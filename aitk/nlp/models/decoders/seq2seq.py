@@ -289,6 +289,9 @@ class Translator(OverBackbone):
     token (batch, target, vocabulary).
     """
 
+    #: What ``alignment`` measures.
+    alignment_measure = "attention"
+
     def __init__(self, backbone: keras.Model, **kwargs: Any):
         inputs = translation_inputs()
         head = TokenLogits(backbone.get_layer("token_embedding"), name="head")
@@ -298,6 +301,10 @@ class Translator(OverBackbone):
         """See ``core.decoding.incremental.Decodes``."""
         shapes = {"token_ids": (None, None), "padding_mask": (None, None)}
         return WithHead(self.get_layer("backbone"), self.get_layer("head"), shapes)
+
+    def alignment(self, inputs: Mapping[str, Tensor]) -> Tensor:
+        """Attention of each target position to the source: (batch, target, source)."""
+        return self.get_layer("backbone").alignment(inputs)
 
 
 def _encode_lstm(

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import keras_hub
 import numpy as np
 import pytest
 
 from aitk.core.decoding.incremental import KerasDecoder
+from aitk.nlp.models.decoders.hub_seq2seq import HubTranslator, wrap_seq2seq
 from aitk.nlp.models.decoders.seq2seq import LstmSeq2Seq, TransformerSeq2Seq, Translator
 
 VOCABULARY = 23
+KINDS = ["transformer", "lstm", "t5", "bart"]
 
 
-def small(kind: str) -> Translator:
+def small(kind: str) -> Translator | HubTranslator:
+    sizes = {"vocabulary_size": VOCABULARY, "num_layers": 2, "num_heads": 2, "hidden_dim": 16}
+    if kind == "t5":
+        network = keras_hub.models.T5Backbone(intermediate_dim=24, **sizes)
+        return HubTranslator(wrap_seq2seq(network), VOCABULARY)
+    if kind == "bart":
+        network = keras_hub.models.BartBackbone(intermediate_dim=24, **sizes)
+        return HubTranslator(wrap_seq2seq(network), VOCABULARY)
     if kind == "lstm":
         return Translator(LstmSeq2Seq(VOCABULARY, hidden=12, layers=2, dropout=0.1))
     return Translator(
@@ -30,7 +40,7 @@ def random_inputs() -> dict[str, np.ndarray]:
     }
 
 
-@pytest.mark.parametrize("kind", ["transformer", "lstm"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_step_at_a_time_gives_the_logits_of_all_at_once(kind):
     model, inputs = small(kind), random_inputs()
     whole = np.asarray(model(inputs))
@@ -41,7 +51,7 @@ def test_a_step_at_a_time_gives_the_logits_of_all_at_once(kind):
         np.testing.assert_allclose(decoder.to_numpy(logits), whole[:, place], atol=2e-5)
 
 
-@pytest.mark.parametrize("kind", ["transformer", "lstm"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_rows_can_be_dropped_repeated_and_prefilled(kind):
     model, inputs = small(kind), random_inputs()
     whole = np.asarray(model(inputs))
@@ -54,7 +64,7 @@ def test_rows_can_be_dropped_repeated_and_prefilled(kind):
     np.testing.assert_allclose(decoder.to_numpy(logits), whole[rows, 3], atol=2e-5)
 
 
-@pytest.mark.parametrize("kind", ["transformer", "lstm"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_padding_of_the_source_changes_nothing(kind):
     model, inputs = small(kind), random_inputs()
     wider = {
@@ -64,7 +74,7 @@ def test_padding_of_the_source_changes_nothing(kind):
     np.testing.assert_allclose(np.asarray(model(inputs)), np.asarray(model(wider)), atol=1e-5)
 
 
-@pytest.mark.parametrize("kind", ["transformer", "lstm"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_a_saved_translator_computes_the_same(kind, tmp_path):
     import keras
 
