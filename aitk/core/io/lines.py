@@ -8,6 +8,7 @@ NUL byte, more than ``MAX_LINE_BYTES``) is returned with its fault instead of en
 from __future__ import annotations
 
 import codecs
+import contextlib
 import difflib
 import gzip
 import io
@@ -56,6 +57,42 @@ class Line(NamedTuple):
 
 
 @dataclass
+class LineBatch:
+    """Some lines of a file that follow each other.
+
+    Attributes:
+        first: number of the first line.
+        texts: the lines without their ``\\n``, all of them without a fault.
+        is_ended: whether the last line had one.
+        checked: the lines in place of the texts, where one of them may have a fault.
+    """
+
+    first: int
+    texts: list[str]
+    is_ended: bool = True
+    checked: list[Line] | None = None
+
+    def __len__(self) -> int:
+        return len(self.texts if self.checked is None else self.checked)
+
+    def after(self, count: int) -> LineBatch:
+        """The lines after the first ``count``."""
+        if not count:
+            return self
+        checked = None if self.checked is None else self.checked[count:]
+        return LineBatch(self.first + count, self.texts[count:], self.is_ended, checked)
+
+    def lines(self) -> Iterator[Line]:
+        """Each line."""
+        if self.checked is not None:
+            yield from self.checked
+            return
+        last = self.first + len(self.texts) - 1
+        for number, text in enumerate(self.texts, self.first):
+            yield Line(number, text + "\n" if number < last or self.is_ended else text, None)
+
+
+@dataclass
 class Lines:
     """An opened text file, to be iterated once.
 
@@ -83,17 +120,47 @@ class Lines:
         return self._codec == "utf-8"
 
     def __iter__(self) -> Iterator[Line]:
-        return self.lines_of(self._chunks, first=1)
+        return itertools.chain.from_iterable(batch.lines() for batch in self.batches())
 
-    def lines_of(self, chunks: Iterator[bytes], *, first: int) -> Iterator[Line]:
+    def batches(self) -> Iterator[LineBatch]:
+        """The lines, as many at once as have arrived; to be iterated once, in their place."""
+        return self.batches_of(self._chunks, first=1)
+
+    def batches_of(self, chunks: Iterator[bytes], *, first: int) -> Iterator[LineBatch]:
         """The lines of raw chunks of this file, numbered from ``first``."""
+        left, skipped = b"", int(first == 1 and self.delimiter is not None)
+        for chunk in chunks:
+            end = chunk.rfind(b"\n") + 1
+            if end:
+                batch = self._batch(left + chunk[:end], first)
+                left = chunk[end:]
+                first += len(batch)
+                yield batch.after(skipped)
+                skipped = 0
+                continue
+            left += chunk
+            if len(left) >= MAX_LINE_BYTES:
+                for line in self._lines_of(itertools.chain([left], chunks), first):
+                    yield LineBatch(line.number, [], checked=[line])
+                return
+        if left:
+            yield self._batch(left, first).after(skipped)
+
+    def _batch(self, content: bytes, first: int) -> LineBatch:
+        """The lines of whole lines; each by itself where one of them may be unreadable."""
+        if b"\0" not in content and len(content) < MAX_LINE_BYTES:
+            with contextlib.suppress(UnicodeDecodeError):
+                texts = content.decode(self._codec).split("\n")
+                is_ended = not texts[-1]
+                return LineBatch(first, texts[:-1] if is_ended else texts, is_ended=is_ended)
+        return LineBatch(first, [], checked=list(self._lines_of(iter([content]), first)))
+
+    def _lines_of(self, chunks: Iterator[bytes], first: int) -> Iterator[Line]:
         stream = io.BufferedReader(_Chunks(chunks), 1 << 16)
         for number in itertools.count(first):
             raw = stream.readline(MAX_LINE_BYTES)
             if not raw:
                 return
-            if number == 1 and self.delimiter is not None:
-                continue
             problem = None
             if len(raw) == MAX_LINE_BYTES and not raw.endswith(b"\n"):
                 problem = f"the line is longer than {MAX_LINE_BYTES:,} bytes"
@@ -112,7 +179,7 @@ class Lines:
     def blocks(self) -> Iterator[Block]:
         """The file in blocks of whole lines, for readers that work on many lines at once.
 
-        To be iterated once, in place of the lines. A block's own ``lines`` are those of the file;
+        To be iterated once, in place of the lines. A block's own ``batches`` are those of the file;
         its ``rest`` are those from its first line to the end of the file, after which nothing else
         comes.
         """
@@ -165,13 +232,17 @@ class Block:
     took_rest: bool = False
 
     def lines(self) -> Iterator[Line]:
-        """The lines of the block."""
-        return self.file.lines_of(iter([self.content]), first=self.first)
+        """Each line of the block."""
+        return itertools.chain.from_iterable(batch.lines() for batch in self.batches())
 
-    def rest(self) -> Iterator[Line]:
+    def batches(self) -> Iterator[LineBatch]:
+        """The lines of the block."""
+        return self.file.batches_of(iter([self.content]), first=self.first)
+
+    def rest(self) -> Iterator[LineBatch]:
         """The lines of the block and of all that follow."""
         self.took_rest = True
-        return self.file.lines_of(self._rest, first=self.first)
+        return self.file.batches_of(self._rest, first=self.first)
 
     def plain(self, *, after_first: bool) -> bytes | None:
         """Its content with ``\\n`` at the end of each line; None unless each line is text that

@@ -18,11 +18,12 @@ from aitk.core.io.delimited import (
     read_plain,
     sniff_delimiter,
     sniff_width,
+    split_batches,
     split_records,
     with_decimal_point,
     without_empty_ends,
 )
-from aitk.core.io.lines import Line, Lines, check_file, open_lines
+from aitk.core.io.lines import LineBatch, Lines, check_file, open_lines
 from aitk.core.io.names import shorten
 from aitk.core.io.values import parse_json, quoted, to_count
 
@@ -211,8 +212,8 @@ def _open_delimited(
             notes.append(f"{source}: numbers with a decimal comma in {', '.join(commas)}")
     preview = [_with_points(record, commas) for record in preview]
 
-    def records(lines: Iterable[Line], skip: bool) -> Iterator[tuple[int, Record] | Refusal]:
-        for number, fields, problem in split_records(lines, delimiter, width=len(columns)):
+    def records(batches: Iterable[LineBatch], skip: bool) -> Iterator[tuple[int, Record] | Refusal]:
+        for number, fields, problem in split_batches(batches, delimiter, width=len(columns)):
             if skip:
                 skip = False
             elif _repeats(fields, named):
@@ -230,10 +231,10 @@ def _open_delimited(
                 batch = read_plain(block, columns, delimiter, header=named, skip=skip)
             # Behind a quotation mark a field may go on in the next block.
             whole = batch is not None or b'"' not in block.content
-            yield TableBlock(batch, records(block.lines() if whole else block.rest(), skip))
+            yield TableBlock(batch, records(block.batches() if whole else block.rest(), skip))
             skip = False
 
-    return Table(source, columns, preview, notes, records(lines, bool(header)), blocks())
+    return Table(source, columns, preview, notes, records(lines.batches(), bool(header)), blocks())
 
 
 def _with_points(record: Record, columns: Sequence[str]) -> Record:

@@ -6,12 +6,14 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.privacy.options import ALL, NAMED, SHAPED, Redaction
-from aitk.core.privacy.shapes import Span, finders, known_countries
+
+if TYPE_CHECKING:
+    from aitk.core.privacy.shapes import Span
 
 #: Entity labels of spaCy's pipelines (OntoNotes and WikiNER).
 _ENTITIES = {
@@ -66,6 +68,9 @@ class Redactor:
     """
 
     def __init__(self, options: Redaction):
+        # Its expressions take a tenth of a second to compile, and few readings redact.
+        from aitk.core.privacy.shapes import finders, known_countries
+
         wanted = set(options.redact)
         if ALL in wanted:
             wanted |= {*SHAPED, *(NAMED if options.redact_pipeline else ())}

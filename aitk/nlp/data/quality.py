@@ -24,7 +24,7 @@ from aitk.core.metrics.class_checks import (
     LabelTally,
     count_finding,
 )
-from aitk.nlp.data.languages import guess_language, script_of
+from aitk.nlp.data.languages import guess_languages, script_of
 from aitk.nlp.data.options import ScoreReading, TextReading
 
 #: UTF-8 decoded as Latin-1 or cp1252, and replacement characters.
@@ -35,6 +35,7 @@ LONG_WORDS = 400
 #: The check of texts of more words.
 LONG_TEXTS = "long texts"
 _EXAMPLES, _BARS = 10, 30
+_TEXTS_AT_ONCE, _CHARACTERS_AT_ONCE = 4096, 1 << 21
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 # Scripts without spaces: Thai and Lao, kana, Chinese characters. Each character counts as a word.
 _UNSPACED = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
@@ -56,32 +57,52 @@ class TextInspector:
         self._languages: Counter[str] = Counter()
         self._scripts: Counter[str] = Counter()
         self._wordless = self._missing = self._garbled = self._pairs = 0
+        self._texts: list[str] = []  # not inspected yet
+        self._waiting = 0  # their characters
 
     def add(self, row: Row, split: str) -> None:
         text = row.fields["text"]
         if "pair" in row.fields:
             self._pairs += 1
             text = f"{text}\n{row.fields['pair']}"
-        words = text.casefold().split()
-        self._hashes.append(hash(" ".join(words)))
+        self._texts.append(text)
         self._splits.append(SPLITS.index(split))
         self._lines.append(row.line)
         self._file_numbers.append(self._files.setdefault(row.file, len(self._files)))
-        self._characters.append(len(text))
-        self._words.append(len(words) if text.isascii() else count_words(text))
-        script = script_of(text)
-        self._scripts[script] += 1
-        self._languages[guess_language(text, script)] += 1
-        self._wordless += not any(map(str.isalnum, text))
-        self._missing += text in MISSING
-        self._garbled += not text.isascii() and bool(_GARBLED.search(text))
         if self._scores is not None:
             self._scores.add(row.fields["score"], split)
         if self._labelled:
             self._labels.add(row.fields, split)
+        self._waiting += len(text)
+        if len(self._texts) == _TEXTS_AT_ONCE or self._waiting > _CHARACTERS_AT_ONCE:
+            self._inspect_texts()
+
+    def _inspect_texts(self) -> None:
+        """Inspect the texts that wait: many at once take half the time of each by itself."""
+        texts, self._texts, self._waiting = self._texts, [], 0
+        lengths = list(map(len, texts))
+        self._characters.extend(lengths)
+        scripts = list(map(script_of, texts))
+        self._scripts.update(scripts)
+        self._languages.update(guess_languages(texts, scripts))
+        for text in texts:
+            if text.isprintable() and text.isascii() and "  " not in text:
+                # Single spaces are its only white space, so that its words need not be listed.
+                folded = text.lower().strip(" ")
+                count = folded.count(" ") + bool(folded)
+            else:
+                words = text.casefold().split()
+                folded = " ".join(words)
+                count = len(words) if text.isascii() else count_words(text)
+                self._garbled += not text.isascii() and bool(_GARBLED.search(text))
+            self._hashes.append(hash(folded))
+            self._words.append(count)
+            self._wordless += not any(map(str.isalnum, text))
+            self._missing += text in MISSING
 
     def findings(self) -> list[Finding]:
         """All checks made, including those without a fault."""
+        self._inspect_texts()
         _, first, same = np.unique(np.array(self._hashes), return_index=True, return_inverse=True)
         groups = first[same]  # rows with the same text share the index of the first one
         splits = np.array(self._splits)
@@ -100,6 +121,7 @@ class TextInspector:
 
     def summary(self) -> dict[str, Any]:
         """Rows, labels, lengths and languages, as JSON values and charts."""
+        self._inspect_texts()
         rows = np.bincount(self._splits, minlength=len(SPLITS))
         summary: dict[str, Any] = {
             "rows": {split: int(count) for split, count in zip(SPLITS, rows, strict=True) if count},

@@ -191,12 +191,14 @@ def _read_table(
     labels: LabelReader | ScoreReader,
 ) -> Iterator[Row | Refusal]:
     file = table.source
+    single = text_columns[0] if len(text_columns) == 1 else None
     for item in table:
-        if isinstance(item, Refusal):
+        if type(item) is Refusal:
             yield item
             continue
         line, record = item
-        text, problem = cleaned_text(_joined(record, text_columns), clean)
+        value = record.get(single) if single else _joined(record, text_columns)
+        text, problem = cleaned_text(value, clean)
         fields: dict[str, Any] = {"text": text}
         if pair_column is not None and not problem:
             fields["pair"], problem = cleaned_text(record.get(pair_column), clean)

@@ -7,7 +7,7 @@ import pytest
 
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.nlp.data.cleaning import make_cleaner
-from aitk.nlp.data.languages import guess_language, script_of
+from aitk.nlp.data.languages import guess_language, guess_languages, script_of
 from aitk.nlp.data.options import TextReading
 
 
@@ -108,6 +108,18 @@ def test_lemmas_without_their_tables(monkeypatch):
 def test_scripts_and_languages(text, script, language):
     assert script_of(text) == script
     assert guess_language(text, script) == language
+
+
+def test_many_texts_have_the_languages_of_each_by_itself():
+    texts = [
+        "where is the parcel that I have ordered",
+        "wo ist das Paket, das ich bestellt habe",
+        "¿dónde está el paquete que he pedido?",
+        "Где мой заказ, я его не получил",
+        "", "?! 12", "don't you have it", "a\0b is the one", "x" * 1000 + " the", "zzz",
+    ] * 20  # fmt: skip
+    scripts = [script_of(text) for text in texts]
+    assert guess_languages(texts, scripts) == list(map(guess_language, texts, scripts))
 
 
 def test_stop_words_need_no_spacy_import(python):
