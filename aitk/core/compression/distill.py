@@ -107,7 +107,7 @@ class BatchTeacher:
     """
 
     def __init__(
-        self, teacher: keras.Model, student: keras.Model, task: DistillsBatches, assets: Assets
+        self, teacher: keras.Model, student: keras.Model, task: DistillsBatches[Any], assets: Assets
     ):
         self._task, self._assets = task, assets
         self.model = task.teacher_outputs(teacher, student)

@@ -2,7 +2,7 @@
 
 A domain's classifier adds the reading and encoding of its rows::
 
-    class Classify(LabelDistillation, LabelTask[TextAssets]):
+    class Classify(LabelDistillation[TextAssets], LabelTask[TextAssets]):
         models = {"bag": TextClassifier(BagSettings), ...}
 """
 
@@ -12,7 +12,7 @@ import dataclasses
 import math
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Protocol, TypeVar
+from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 import numpy as np
 
@@ -312,20 +312,20 @@ class LabelTask(Task[LabelAssetsT]):
         yield majority_class(summary["label_counts"]["train"], assets.labels)
 
 
-class LabelDistillation:
+class LabelDistillation(Generic[LabelAssetsT]):
     """``DistillsRows`` for a ``LabelTask``: append the teacher's logits to the target (mixin)."""
 
     def add_soft_targets(
-        self, example: Example, outputs: np.ndarray, assets: Any, *, teacher: Any
+        self, example: Example, outputs: np.ndarray, assets: LabelAssetsT, *, teacher: LabelAssetsT
     ) -> Example:
         """See ``DistillsRows``."""
         return dataclasses.replace(example, target=np.append(example.target, outputs))
 
-    def teacher_only(self, example: Example, assets: Any) -> Example:
+    def teacher_only(self, example: Example, assets: LabelAssetsT) -> Example:
         """See ``DistillsUnlabelled``."""
         return dataclasses.replace(example, target=UNSEEN)
 
-    def distillation_loss(self, assets: Any, *, teacher: Any) -> Any:
+    def distillation_loss(self, assets: LabelAssetsT, *, teacher: LabelAssetsT) -> Any:
         """See ``DistillsRows``."""
         from aitk.core.compression.distill import DistillationLoss
 

@@ -156,17 +156,17 @@ class MultiLabelTask(LabelTask[LabelAssetsT]):
         yield constant_labels(summary["label_counts"]["train"], len(train), assets.labels)
 
     def add_soft_targets(
-        self, example: Example, outputs: np.ndarray, assets: Any, *, teacher: Any
+        self, example: Example, outputs: np.ndarray, assets: LabelAssetsT, *, teacher: LabelAssetsT
     ) -> Example:
         return dataclasses.replace(example, target=np.append(example.target, outputs))
 
-    def teacher_only(self, example: Example, assets: Any) -> Example:
+    def teacher_only(self, example: Example, assets: LabelAssetsT) -> Example:
         """See ``DistillsUnlabelled``: a row of no class, with -1 in the place of unseen labels."""
         target = np.zeros(len(assets.labels) + 1, np.float32)
         target[-1] = -1
         return dataclasses.replace(example, target=target)
 
-    def distillation_loss(self, assets: Any, *, teacher: Any) -> Any:
+    def distillation_loss(self, assets: LabelAssetsT, *, teacher: LabelAssetsT) -> Any:
         from aitk.core.training.label_losses import MultiLabelDistillation
 
         return MultiLabelDistillation()

@@ -61,6 +61,8 @@ class Assets(Protocol):
 
 
 AssetsT = TypeVar("AssetsT", bound=Assets)
+#: Of protocols whose methods only receive assets.
+AssetsT_contra = TypeVar("AssetsT_contra", bound=Assets, contravariant=True)
 #: Receives a sentence for the user about an automatic decision.
 Note = Callable[[str], None]
 

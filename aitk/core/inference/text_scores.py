@@ -22,7 +22,7 @@ OpenScorer = Callable[[str], "TextScorer"]
 class TextScorer:
     """The language model of a run."""
 
-    def __init__(self, task: LanguageModelling, assets: Assets, predict: Callable[..., Any]):
+    def __init__(self, task: LanguageModelling[Any], assets: Assets, predict: Callable[..., Any]):
         self._task, self._assets, self._predict = task, assets, predict
 
     def __call__(self, texts: Sequence[str], *, ended: bool) -> np.ndarray:

@@ -42,7 +42,14 @@ class PackedPlan(Sequence[list[Example]]):
     """
 
     def __init__(
-        self, examples: Examples, task: Packs, assets: Any, *, steps: int, seed: int, epoch: int
+        self,
+        examples: Examples,
+        task: Packs[Any],
+        assets: Assets,
+        *,
+        steps: int,
+        seed: int,
+        epoch: int,
     ):
         self._examples, self._task, self._assets = examples, task, assets
         self._seed, self._epoch = seed, epoch

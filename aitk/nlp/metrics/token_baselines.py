@@ -6,16 +6,27 @@ They predict the tokens of the model's own tokeniser, so that perplexities are c
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from typing import Protocol, TypeVar
 
 import numpy as np
 
-from aitk.core.contract.task import Batch, Example, Task
+from aitk.core.contract.task import Assets, AssetsT, Batch, Example, Task
 from aitk.core.metrics.baselines import Baseline, Measured, Rows
+from aitk.nlp.features.tokenizers.subwords import Tokenizer
 
 #: Maximum number of training tokens counted.
 TRAINING_TOKENS = 2_000_000
 ROWS_AT_ONCE = 256
+
+
+class TokenAssets(Assets, Protocol):
+    """Assets with a tokeniser."""
+
+    @property
+    def tokenizer(self) -> Tokenizer: ...
+
+
+TokenAssetsT = TypeVar("TokenAssetsT", bound=TokenAssets)
 
 #: The batches with all that is scored of a batch of rows (``features.causal.scored_parts``).
 Parts = Callable[[Batch], Iterable[Batch]]
@@ -25,7 +36,7 @@ PredictTokens = Callable[[Batch], tuple[np.ndarray, np.ndarray]]
 
 
 def unigram_baseline(
-    frequencies: Frequencies, task: Task, assets: Any, parts: Parts | None = None
+    frequencies: Frequencies, task: Task[AssetsT], assets: AssetsT, parts: Parts | None = None
 ) -> Baseline:
     """Each token by its frequency in training, with add-one smoothing."""
 
@@ -38,7 +49,7 @@ def unigram_baseline(
 
 
 def bigram_baseline(
-    frequencies: Frequencies, task: Task, assets: Any, parts: Parts | None = None
+    frequencies: Frequencies, task: Task[AssetsT], assets: AssetsT, parts: Parts | None = None
 ) -> Baseline:
     """Each token by the previous one, smoothed by frequencies (Witten and Bell 1991, method C)."""
 
@@ -56,7 +67,9 @@ class Frequencies:
         never: ids that are never prediction targets.
     """
 
-    def __init__(self, task: Task, assets: Any, train: Rows, *, never: Iterable[int]):
+    def __init__(
+        self, task: Task[TokenAssetsT], assets: TokenAssetsT, train: Rows, *, never: Iterable[int]
+    ):
         size = assets.tokenizer.vocabulary_size
         texts: list[np.ndarray] = []
         seen = 0
@@ -94,7 +107,7 @@ class Frequencies:
 
 
 def _baseline(
-    name: str, task: Task, assets: Any, predict: PredictTokens, parts: Parts | None
+    name: str, task: Task[AssetsT], assets: AssetsT, predict: PredictTokens, parts: Parts | None
 ) -> Baseline:
     def measure(rows: Rows, measured: Measured) -> Measured:
         losses, rights = [], []
@@ -115,6 +128,6 @@ def _baseline(
     return Baseline(name, measure)
 
 
-def _encoded(task: Task, assets: Any, rows: Rows) -> Iterator[Example]:
+def _encoded(task: Task[AssetsT], assets: AssetsT, rows: Rows) -> Iterator[Example]:
     for start in range(0, len(rows), ROWS_AT_ONCE):
         yield from task.encode(rows[start : start + ROWS_AT_ONCE], assets)

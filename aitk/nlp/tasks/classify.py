@@ -48,7 +48,7 @@ if TYPE_CHECKING:
     from aitk.core.edge.parts import BundleParts
 
 
-class Classify(LabelDistillation, LabelTask[TextAssets]):
+class Classify(LabelDistillation[TextAssets], LabelTask[TextAssets]):
     """Topics, sentiment, intents: the classes of a label column."""
 
     name = "nlp.classify"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.contract.model_spec import SettingsT, TrainedModel
@@ -14,13 +14,30 @@ if TYPE_CHECKING:
     import keras
 
     from aitk.core.artifacts.pretrained import Pretrained
+    from aitk.nlp.features.tokenizers.subwords import SubwordTokenizer
 
 
-class TranslationModel(TrainedModel[SettingsT, Any]):
+class SmoothedAssets(Protocol):
+    """Assets of models whose targets are smoothed.
+
+    Attributes:
+        label_smoothing: share of the targets' probability spread over all tokens.
+    """
+
+    @property
+    def tokenizer(self) -> SubwordTokenizer: ...
+
+    @property
+    def max_length(self) -> int: ...
+
+    label_smoothing: float
+
+
+class TranslationModel(TrainedModel[SettingsT, SmoothedAssets]):
     """An encoder-decoder with shared subwords, trained from scratch or from another run."""
 
     def build(
-        self, settings: Any, assets: Any, *, backbone: keras.Model | None = None
+        self, settings: Any, assets: SmoothedAssets, *, backbone: keras.Model | None = None
     ) -> keras.Model:
         from aitk.nlp.models.decoders.seq2seq import (
             SIZES,
@@ -39,7 +56,7 @@ class TranslationModel(TrainedModel[SettingsT, Any]):
             backbone = LstmSeq2Seq(size, settings.hidden, settings.layers, settings.dropout)
         return Translator(backbone, name="translator")
 
-    def loss(self, assets: Any) -> Any:
+    def loss(self, assets: SmoothedAssets) -> Any:
         from aitk.nlp.losses.smoothed import SmoothedTokenCrossEntropy
 
         return SmoothedTokenCrossEntropy(assets.label_smoothing)
@@ -56,7 +73,7 @@ class HubTranslationModel(TranslationModel[SettingsT]):
     wraps_pretrained = True
 
     def build(
-        self, settings: Any, assets: Any, *, backbone: keras.Model | None = None
+        self, settings: Any, assets: SmoothedAssets, *, backbone: keras.Model | None = None
     ) -> keras.Model:
         if backbone is None:
             raise UsageError(

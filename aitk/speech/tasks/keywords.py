@@ -44,7 +44,7 @@ if TYPE_CHECKING:
     from aitk.core.edge.parts import BundleParts
 
 
-class Keywords(LabelDistillation, AudioTask[AudioAssets], LabelTask[AudioAssets]):
+class Keywords(LabelDistillation[AudioAssets], AudioTask[AudioAssets], LabelTask[AudioAssets]):
     """Words, commands, or any label of a short recording."""
 
     name = "speech.keywords"

@@ -17,7 +17,7 @@ from aitk.core.contract.errors import BudgetMissed, UsageError
 from aitk.core.contract.model_spec import BACKBONE, ClosedFormModel, TrainedModel
 from aitk.core.contract.options import as_dict
 from aitk.core.contract.progress import Reporter
-from aitk.core.contract.task import Task
+from aitk.core.contract.task import Assets, Task
 from aitk.core.inference.prediction import measure_rows
 from aitk.core.io.files import fingerprint
 from aitk.core.runtime.versions import package_versions
@@ -48,7 +48,7 @@ class Updated:
     """
 
     model: Any
-    assets: Any
+    assets: Assets
     history: Sequence[Mapping[str, Any]]
     best: dict[str, float]
     record: dict[str, Any]
@@ -88,7 +88,7 @@ class Learner:
                 f"{run.model} is fitted again to all rows: nothing is drawn back", where="--anchor"
             )
         self.data: PreparedData = data_of(task, run)
-        self.assets: Any = None
+        self.assets: Assets
         self.reading: Any = None
         self.settings: Any = None
         self.learned: list[dict[str, Any]] = []
@@ -127,7 +127,7 @@ class Learner:
     def learn(
         self,
         new: NewRows,
-        assets: Any,
+        assets: Assets,
         draft: RunDraft,
         *,
         inputs: Sequence[str],
@@ -279,7 +279,7 @@ class Learner:
         )  # fmt: skip
 
     def _scores(
-        self, model: Any, assets: Any, new: Sequence[Mapping[str, Any]], *, fresh: bool = False
+        self, model: Any, assets: Assets, new: Sequence[Mapping[str, Any]], *, fresh: bool = False
     ) -> dict[str, float]:
         """The main metric on the old held-out rows, and on the new ones where there are some."""
         from aitk.core.inference.predictors import KerasPredictor
@@ -294,7 +294,7 @@ class Learner:
             scores["new"] = main_score(self.task, new, assets, predict, self.batch_size)
         return scores
 
-    def _anchor(self, model: Any, assets: Any, loss: Any) -> Any:
+    def _anchor(self, model: Any, assets: Assets, loss: Any) -> Any:
         """What holds the weights of a model near where they are; None without ``--anchor``."""
         from aitk.core.training.optimization.anchor import FISHER_ROWS, Anchor, fisher_information
 
@@ -331,7 +331,7 @@ def accept(
 
 
 def main_score(
-    task: Task, rows: Sequence[Mapping[str, Any]], assets: Any, predict: Any, batch_size: int
+    task: Task, rows: Sequence[Mapping[str, Any]], assets: Assets, predict: Any, batch_size: int
 ) -> float:
     """The main metric of these rows."""
     measured = measure_rows(rows, task, assets, predict, batch_size=batch_size)

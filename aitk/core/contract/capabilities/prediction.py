@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 import numpy as np
 
-from aitk.core.contract.task import Batch
+from aitk.core.contract.task import AssetsT, AssetsT_contra, Batch
 
 if TYPE_CHECKING:
     import keras
@@ -19,20 +19,20 @@ if TYPE_CHECKING:
 
 
 @runtime_checkable
-class Ensemblable(Protocol):
+class Ensemblable(Protocol[AssetsT_contra]):
     """A classifier whose logits can be combined with another run's (``--ensemble-with``)."""
 
     @abstractmethod
-    def class_labels(self, assets: Any) -> Sequence[str]:
+    def class_labels(self, assets: AssetsT_contra) -> Sequence[str]:
         """The label of each logit, in order."""
 
 
 @runtime_checkable
-class Bundled(Protocol):
+class Bundled(Protocol[AssetsT_contra]):
     """A task whose runs can predict on a small device without aitk (``compress --bundle``)."""
 
     @abstractmethod
-    def bundle(self, assets: Any, reading: Any) -> BundleParts:
+    def bundle(self, assets: AssetsT_contra, reading: Any) -> BundleParts:
         """The script code before and after the model, with the values that it needs.
 
         Args:
@@ -44,7 +44,7 @@ class Bundled(Protocol):
 
 
 @runtime_checkable
-class Generative(Protocol):
+class Generative(Protocol[AssetsT_contra]):
     """A task whose predictions need several calls of the model (decoding, tiles, chunks)."""
 
     @abstractmethod
@@ -52,7 +52,7 @@ class Generative(Protocol):
         self,
         batch: Batch,
         predict: Callable[[Mapping[str, np.ndarray]], Any],
-        assets: Any,
+        assets: AssetsT_contra,
         *,
         top_k: int = 1,
         options: Any = None,
@@ -66,11 +66,13 @@ class Generative(Protocol):
 
 
 @runtime_checkable
-class Configurable(Protocol):
+class Configurable(Protocol[AssetsT]):
     """A task whose predict options change the assets: other models to load, another input view."""
 
     @abstractmethod
-    def configure(self, assets: Any, options: Any, *, open_scorer: OpenScorer | None) -> Any:
+    def configure(
+        self, assets: AssetsT, options: Any, *, open_scorer: OpenScorer | None
+    ) -> AssetsT:
         """The assets for encoding, predicting and scoring rows with these options.
 
         Args:
@@ -118,7 +120,7 @@ class RanksOutputs(Protocol):
 
 
 @runtime_checkable
-class Explainable(Protocol):
+class Explainable(Protocol[AssetsT_contra]):
     """A task that explains which parts of a row contributed to its prediction."""
 
     @abstractmethod
@@ -126,7 +128,7 @@ class Explainable(Protocol):
         self,
         fields: Mapping[str, Any],
         predict: Any,
-        assets: Any,
+        assets: AssetsT_contra,
         *,
         target: str | None = None,
         model: Callable[[], keras.Model] | None = None,
@@ -154,7 +156,7 @@ class Embeddable(Protocol):
 
 
 @runtime_checkable
-class LanguageModelling(Protocol):
+class LanguageModelling(Protocol[AssetsT_contra]):
     """A task whose models assign probabilities to texts."""
 
     @abstractmethod
@@ -162,7 +164,7 @@ class LanguageModelling(Protocol):
         self,
         texts: Sequence[str],
         predict: Callable[[Mapping[str, np.ndarray]], Any],
-        assets: Any,
+        assets: AssetsT_contra,
         *,
         ended: bool,
     ) -> np.ndarray:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 import numpy as np
 
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Finding, Inspector, Note, Task
+from aitk.core.contract.task import AssetsT_contra, Finding, Inspector, Note, Task
 
 if TYPE_CHECKING:
     from aitk.core.contract.progress import Reporter
@@ -48,7 +48,7 @@ class Inspects(Protocol):
 
 
 @runtime_checkable
-class Grouped(Protocol):
+class Grouped(Protocol[AssetsT_contra]):
     """A task whose rows depend on each other (events of one log), so it groups and splits them."""
 
     @abstractmethod
@@ -73,7 +73,7 @@ class Grouped(Protocol):
         """
 
     @abstractmethod
-    def check_tables(self, tables: Path, assets: Any) -> None:
+    def check_tables(self, tables: Path, assets: AssetsT_contra) -> None:
         """Raise ``ArtifactError`` if rows of other data are incompatible with the assets.
 
         Args:

@@ -10,7 +10,7 @@ import numpy as np
 
 from aitk.core.contract.capabilities.prediction import Ensemblable
 from aitk.core.contract.rows import Refusal, Row
-from aitk.core.contract.task import Batch, Example, Note
+from aitk.core.contract.task import AssetsT, AssetsT_contra, Batch, Example, Note
 
 if TYPE_CHECKING:
     import keras
@@ -31,35 +31,35 @@ class Mixes(Protocol):
 
 
 @runtime_checkable
-class Packs(Protocol):
+class Packs(Protocol[AssetsT_contra]):
     """A task that can join the rows of an epoch to training windows of one length."""
 
     @abstractmethod
-    def packs(self, assets: Any) -> bool:
+    def packs(self, assets: AssetsT_contra) -> bool:
         """Whether it does so with these assets; otherwise a row is an example."""
 
     @abstractmethod
     def pack(
-        self, examples: Sequence[Example], assets: Any, *, rng: np.random.Generator
+        self, examples: Sequence[Example], assets: AssetsT_contra, *, rng: np.random.Generator
     ) -> list[Example]:
         """Windows that hold the examples one after the other, each token once."""
 
 
 @runtime_checkable
-class JoinsRows(Protocol):
+class JoinsRows(Protocol[AssetsT_contra]):
     """A task that can make one training example of several rows (mosaic, mixup)."""
 
     @abstractmethod
-    def joins_rows(self, assets: Any) -> str | None:
+    def joins_rows(self, assets: AssetsT_contra) -> str | None:
         """The setting that does so, None where it is off."""
 
 
 @runtime_checkable
-class Calibrates(Protocol):
+class Calibrates(Protocol[AssetsT]):
     """A task whose assets have decision thresholds, which are tuned after training."""
 
     @abstractmethod
-    def calibrate(self, measured: Mapping[str, np.ndarray], assets: Any) -> Any:
+    def calibrate(self, measured: Mapping[str, np.ndarray], assets: AssetsT) -> AssetsT:
         """The assets with thresholds tuned on the validation rows.
 
         Args:
@@ -68,18 +68,18 @@ class Calibrates(Protocol):
 
 
 @runtime_checkable
-class Updatable(Protocol):
+class Updatable(Protocol[AssetsT]):
     """A task that can be updated with new rows."""
 
     @abstractmethod
     def extend(
         self,
         items: Iterator[Row | Refusal],
-        assets: Any,
+        assets: AssetsT,
         known: Sequence[Mapping[str, Any]],
         *,
         reading: Any,
-    ) -> tuple[Any, Iterator[Row | Refusal]]:
+    ) -> tuple[AssetsT, Iterator[Row | Refusal]]:
         """Assets extended for the new rows, and these rows; unusable ones become refusals.
 
         Args:
@@ -90,21 +90,26 @@ class Updatable(Protocol):
 
 
 @runtime_checkable
-class SourceFree(Ensemblable, Protocol):
+class SourceFree(Ensemblable[AssetsT], Protocol[AssetsT]):
     """A classifier that can be adapted to rows without labels (``update --without-labels``)."""
 
     @abstractmethod
-    def adaptation_assets(self, assets: Any) -> Any:
+    def adaptation_assets(self, assets: AssetsT) -> AssetsT:
         """The assets for augmenting unlabelled rows."""
 
 
 @runtime_checkable
-class DistillsRows(Protocol):
+class DistillsRows(Protocol[AssetsT_contra]):
     """A task whose teacher is evaluated once per row (``compress --distill``)."""
 
     @abstractmethod
     def add_soft_targets(
-        self, example: Example, outputs: np.ndarray, assets: Any, *, teacher: Any
+        self,
+        example: Example,
+        outputs: np.ndarray,
+        assets: AssetsT_contra,
+        *,
+        teacher: AssetsT_contra,
     ) -> Example:
         """An example whose target includes the teacher's outputs for its row.
 
@@ -114,7 +119,7 @@ class DistillsRows(Protocol):
         """
 
     @abstractmethod
-    def distillation_loss(self, assets: Any, *, teacher: Any) -> Any:
+    def distillation_loss(self, assets: AssetsT_contra, *, teacher: AssetsT_contra) -> Any:
         """The Keras loss for such examples; its ``facts`` are recorded.
 
         Raises:
@@ -123,7 +128,7 @@ class DistillsRows(Protocol):
 
 
 @runtime_checkable
-class DistillsBatches(Protocol):
+class DistillsBatches(Protocol[AssetsT_contra]):
     """A task whose teacher sees every batch as augmented for the student."""
 
     @abstractmethod
@@ -135,7 +140,9 @@ class DistillsBatches(Protocol):
         """
 
     @abstractmethod
-    def add_soft_targets_to_batch(self, batch: Batch, outputs: Any, assets: Any) -> Batch:
+    def add_soft_targets_to_batch(
+        self, batch: Batch, outputs: Any, assets: AssetsT_contra
+    ) -> Batch:
         """A batch whose targets include the teacher's outputs.
 
         Args:
@@ -143,16 +150,16 @@ class DistillsBatches(Protocol):
         """
 
     @abstractmethod
-    def distillation_loss(self, assets: Any, *, teacher: Any) -> Any:
+    def distillation_loss(self, assets: AssetsT_contra, *, teacher: AssetsT_contra) -> Any:
         """The Keras loss for such batches; for several outputs a dict of losses."""
 
 
 @runtime_checkable
-class DistillsUnlabelled(Protocol):
+class DistillsUnlabelled(Protocol[AssetsT_contra]):
     """A task whose distillation loss can do without labels (``compress --unlabelled``)."""
 
     @abstractmethod
-    def teacher_only(self, example: Example, assets: Any) -> Example:
+    def teacher_only(self, example: Example, assets: AssetsT_contra) -> Example:
         """The example of a row without labels, with a target of which the loss counts only the
         teacher's part.
 
@@ -174,13 +181,13 @@ class DistillsSequences(Protocol):
 
 
 @runtime_checkable
-class PrunesVocabulary(Protocol):
+class PrunesVocabulary(Protocol[AssetsT]):
     """A task whose models have a table with a row for each unit of a vocabulary."""
 
     @abstractmethod
     def prune_vocabulary(
-        self, assets: Any, rows: Sequence[Mapping[str, Any]]
-    ) -> tuple[Any, int, np.ndarray]:
+        self, assets: AssetsT, rows: Sequence[Mapping[str, Any]]
+    ) -> tuple[AssetsT, int, np.ndarray]:
         """The assets without the units that no row holds.
 
         Returns:
@@ -192,11 +199,13 @@ class PrunesVocabulary(Protocol):
 
 
 @runtime_checkable
-class HasBaselines(Protocol):
+class HasBaselines(Protocol[AssetsT_contra]):
     """A task with simple predictors for comparison with its models."""
 
     @abstractmethod
-    def baselines(self, train: Rows, summary: Mapping[str, Any], assets: Any) -> Iterable[Any]:
+    def baselines(
+        self, train: Rows, summary: Mapping[str, Any], assets: AssetsT_contra
+    ) -> Iterable[Any]:
         """``core.metrics.baselines.Baseline``s fitted to the training rows, simplest first.
 
         Args:

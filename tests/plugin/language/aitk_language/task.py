@@ -71,7 +71,7 @@ class LanguageAssets:
         write_json(folder / "labels.json", label_values(self))
 
 
-class Language(LabelDistillation, LabelTask[LanguageAssets]):
+class Language(LabelDistillation[LanguageAssets], LabelTask[LanguageAssets]):
     """The field ``text`` of a row holds the text, the field ``label`` its language."""
 
     name = "nlp.language"
