@@ -141,7 +141,7 @@ class Spool:
                         yield record
 
 
-def _write_block(file: BinaryIO, rows: Sequence[Any]) -> None:
+def _write_block(file: BinaryIO, rows: list[Any]) -> None:
     content = marshal.dumps(rows)
     file.write(_SIZE.pack(len(content)) + content)
 

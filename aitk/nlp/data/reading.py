@@ -193,7 +193,7 @@ def _read_table(
     file = table.source
     single = text_columns[0] if len(text_columns) == 1 else None
     for item in table:
-        if type(item) is Refusal:
+        if isinstance(item, Refusal):
             yield item
             continue
         line, record = item
