@@ -14,7 +14,7 @@ from aitk import __version__
 from aitk.cli import GENERAL, STAGES
 from aitk.cli.command import as_command
 from aitk.cli.failures import as_failure
-from aitk.cli.grouped import GroupedCommand
+from aitk.cli.grouped import GroupedCommand, LightGroup
 from aitk.cli.output import Output
 from aitk.cli.surroundings import open_streams
 from aitk.core.contract.errors import EXIT_CODES
@@ -110,6 +110,7 @@ def _title(function: Callable[..., Outcome]) -> Callable[[], None]:
 
 def _group(help: str, *, add_completion: bool = False, **more: Any) -> typer.Typer:
     return typer.Typer(
+        cls=LightGroup,
         help=help.replace("\n\n    ", "\n\n\b\n    "),
         rich_markup_mode=None,
         pretty_exceptions_enable=False,

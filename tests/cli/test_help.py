@@ -108,3 +108,13 @@ def test_predict_options_that_change_scores_are_options_of_evaluate(aitk) -> Non
         "--exclude-seen": recsys,
     }.items():
         assert flag not in result
+
+
+def test_help_and_plain_options_need_no_pydantic(python) -> None:
+    program = (
+        "import sys; from aitk.cli.main import main;"
+        "main(['nlp', 'predict', 'no-such-run', 'a.csv', '--out', 'b.jsonl', '--batch-size', '3']);"
+        "main(['nlp', 'finetune', '--help']);"
+        "sys.exit('pydantic' in sys.modules)"
+    )
+    assert python(program).returncode == 0
