@@ -51,7 +51,7 @@ def test_json_lines_keep_their_types(write):
 
 
 def test_parquet_values_become_json(tmp_path):
-    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow
     from pyarrow import parquet
 
     source = str(tmp_path / "a.parquet")

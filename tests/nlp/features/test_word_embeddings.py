@@ -41,7 +41,6 @@ def test_a_source_without_a_single_word_is_refused(source):
 
 @pytest.mark.parametrize("settings", [CnnSettings, LstmSettings])
 def test_the_embedding_layer_of_a_classifier_starts_with_the_vectors(source, settings):
-    pytest.importorskip("tensorflow")
     chosen = resolve(settings, {"embeddings": source, "max_length": 8})
     rows = [{"text": "The cat!", "label": "a"}, {"text": "A dog.", "label": "b"}]
     assets = Classify().learn(rows, {"labels": ["a", "b"]}, chosen, note=lambda _: None)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-keras = pytest.importorskip("keras")
-
-from aitk.nlp.losses.contrastive import (  # noqa: E402
+from aitk.nlp.losses.contrastive import (
     CosineRanking,
     CosineRegression,
     MultipleNegatives,

@@ -92,7 +92,8 @@ def expected_step(table, ids, samples, rate, *, cbow):
 
 @pytest.mark.parametrize("architecture", ["skip-gram", "cbow"])
 def test_a_step_is_that_of_word2vec_at_a_low_rate(architecture):
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf
+
     units, ids, rate = units_of(9), [0, 3, 1, 3, 2, 5], 3e-3
     first = np.random.default_rng(0).normal(size=(9, DIMENSION)).astype(np.float32)
     table = tf.Variable(first)
@@ -110,7 +111,8 @@ def test_a_step_is_that_of_word2vec_at_a_low_rate(architecture):
 
 
 def test_a_high_rate_does_not_overshoot():
-    tf = pytest.importorskip("tensorflow")
+    import tensorflow as tf
+
     table = tf.Variable(np.random.default_rng(0).normal(size=(9, DIMENSION)).astype(np.float32))
     step = skipgram._compiled_step(units_of(9), settings(), table)
     samples = np.full((1, skipgram.SHARED_NEGATIVES), 8, np.int32)
@@ -145,7 +147,6 @@ def test_every_word_is_a_center_once_and_sees_its_own_text_only():
 
 @pytest.mark.parametrize("buckets", [0, 50])
 def test_words_in_the_same_contexts_become_similar(buckets):
-    pytest.importorskip("tensorflow")
     rng = np.random.default_rng(0)
     rows = []
     for _ in range(300):

@@ -2,12 +2,11 @@
 
 import itertools
 
+import keras
 import numpy as np
 import pytest
 
 from aitk.nlp.decoding.tagging import chain_of, legal_moves, marginals
-
-keras = pytest.importorskip("keras")
 
 LABELS = ("O", "B-A", "I-A")
 

@@ -8,8 +8,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("tensorflow")
-
 from aitk.core.artifacts.data import load_data
 from aitk.core.artifacts.run import load_run
 from aitk.core.contract.errors import UsageError

@@ -40,7 +40,8 @@ def test_a_bag_reads_both_texts():
 
 
 def test_the_second_text_of_a_pair_is_segment_one():
-    keras = pytest.importorskip("keras")
+    import keras
+
     from aitk.nlp.models.hub import Segments
 
     ids = np.array([[1, 7, 9, 8, 8, 9, 0], [1, 7, 9, 0, 0, 0, 0]])

@@ -103,7 +103,8 @@ def test_training_targets_mark_the_answer_or_the_first_token():
 
 @pytest.mark.usefixtures("small_transformers")
 def test_a_model_learns_its_rows_by_heart_and_explains_them():
-    keras = pytest.importorskip("keras")
+    import keras
+
     from aitk.core.inference.predictors import KerasPredictor
 
     settings, assets = learn(max_length=48, dropout=0.0)

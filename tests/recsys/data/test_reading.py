@@ -114,7 +114,7 @@ def test_ids_stay_as_they_are(write):
 
 
 def test_a_float_column_of_integers_in_parquet(tmp_path):
-    pyarrow = pytest.importorskip("pyarrow")
+    import pyarrow
     from pyarrow import parquet
 
     columns = {"user": [1.0, 2.0, None], "item": [10, 11, 12], "rating": [5.0, float("nan"), 3.0]}

@@ -1,4 +1,4 @@
-"""N-gram models: against a naive Kneser-Ney, against kenlm, and the laws of probability."""
+"""N-gram models: against a naive Kneser-Ney, and the laws of probability."""
 
 from __future__ import annotations
 
@@ -111,16 +111,6 @@ def test_what_may_follow_sums_to_one(sentences, order):
             for word in context:
                 _, state = model.score(state, word)
             assert sum(math.exp(model.score(state, w)[0]) for w in words) == pytest.approx(1)
-
-
-def test_kenlm_reads_what_is_written_and_scores_alike(tmp_path):
-    kenlm = pytest.importorskip("kenlm", reason="kenlm is not installed: it has no wheel")
-    model = train_ngram(corpus(), order=3)
-    write_arpa(model, tmp_path / "model.arpa")
-    other = kenlm.Model(str(tmp_path / "model.arpa"))
-    for sentence in [*corpus(40, seed=1), ["w1", "never", "w2"], []]:
-        wanted = other.score(" ".join(sentence), bos=True, eos=True)
-        assert model.sentence_score(sentence) / math.log(10) == pytest.approx(wanted, abs=1e-3)
 
 
 def test_a_model_is_the_same_after_writing_and_reading(tmp_path):

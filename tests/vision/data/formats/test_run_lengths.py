@@ -15,7 +15,8 @@ def test_there_and_back_and_as_pycocotools_has_it(mask):
     coded = encode_runs(mask)
     height, width = mask.shape
     np.testing.assert_array_equal(decode_runs(coded, height=height, width=width), mask)
-    coco_masks = pytest.importorskip("pycocotools.mask")
+    import pycocotools.mask as coco_masks
+
     theirs = coco_masks.encode(np.asfortranarray(mask.astype(np.uint8)))
     assert theirs["counts"].decode() == coded["counts"]
 

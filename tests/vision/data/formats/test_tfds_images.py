@@ -11,7 +11,8 @@ from aitk.vision.data.reading import read_images
 
 
 def test_labels_boxes_and_masks_of_a_data_set(tmp_path, monkeypatch):
-    tfds = pytest.importorskip("tensorflow_datasets")
+    import tensorflow_datasets as tfds
+
     image = np.full((20, 30, 3), 90, np.uint8)
     image[:, 15:] = 200, 10, 60
     path = tmp_path / "one.png"
