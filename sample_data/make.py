@@ -19,7 +19,8 @@ import random
 import re
 from pathlib import Path
 
-from phrases import AROUND, ASKED, HANDBOOK, HARD, LATER, OPENING, TONE, TONES, USUAL_TONES, WORDS
+from handbook import HANDBOOK
+from phrases import AROUND, ASKED, HARD, LATER, OPENING, TONE, TONES, USUAL_TONES, WORDS
 
 HERE = Path(__file__).parent
 

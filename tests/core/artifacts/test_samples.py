@@ -31,12 +31,13 @@ def test_copies_a_task_s_files_and_no_others(tmp_path) -> None:
 
 
 def test_the_script_makes_the_same_bytes_again(tmp_path, monkeypatch) -> None:
-    for name in ("make.py", "phrases.py"):
+    for name in ("make.py", "phrases.py", "handbook.py"):
         shutil.copy(FOLDER / name, tmp_path / name)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setattr(sys, "dont_write_bytecode", True)
     runpy.run_path(str(tmp_path / "make.py"), run_name="__main__")
-    sys.modules.pop("phrases", None)
+    for module in ("phrases", "handbook"):
+        sys.modules.pop(module, None)
     made = sorted(path.name for path in tmp_path.iterdir() if path.suffix != ".py")
     assert len(made) == 7
     for name in made:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 
 import cv2
 import numpy as np
 import pytest
 
 from aitk.core.artifacts.data import DataWriter, Rows
-from aitk.core.contract.errors import ArtifactError, DataError
+from aitk.core.contract.errors import DataError
 from aitk.core.contract.label_task import UNSEEN
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Metric, Task
@@ -19,7 +18,7 @@ from aitk.core.io.images import encode_jpeg, encode_png
 from aitk.vision.data.formats.masks import encode_mask
 from aitk.vision.data.items import ClassMask
 from aitk.vision.data.options import ClassifyImages
-from aitk.vision.features.assets import FILE, ImageAssets, load_image_assets
+from aitk.vision.features.assets import ImageAssets
 from aitk.vision.features.augment_settings import AugmentSettings
 from aitk.vision.features.geometry import GREY, VOID, Fit
 from aitk.vision.features.sample import soft_labels
@@ -206,48 +205,6 @@ def test_balance_weights_classes_by_the_inverse_of_their_rows():
 
 def test_a_task_without_labels_learns_none():
     assert Fake().learn([], {"rows": {"train": 1}}, SETTINGS, balance=True, note=print).labels == ()
-
-
-def test_assets_come_back_from_their_folder(tmp_path):
-    assets = ImageAssets(
-        (16, 24), "crop", AugmentSettings(flip=0.5, rotate=10.0), ("猫", "dog"), (1.0, 2.0),
-        parameters={"label_sets": {"label": ["猫"], "mask": ["a", "b"]}, "smoothing": 0.1},
-    )  # fmt: skip
-    assets.save(tmp_path)
-    assert load_image_assets(tmp_path) == assets
-    assert assets.labels_of("mask") == ("a", "b") and assets.labels_of("boxes") == ()
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        {"fit": "squeeze"},
-        {"size": [0, 16]},
-        {"size": 16},
-        {"labels": ["a", "a"]},
-        {"labels": "ab"},
-        {"labels": ["a", 1]},
-        {"weights": [1.0]},
-        {"augment": {"flop": 0.5}},
-        {"augment": {"flip": "often"}},
-        {"parameters": 3},
-        {"shape": [1, 2]},
-    ],
-)
-def test_damaged_assets_are_reported(tmp_path, change):
-    ImageAssets((16, 16), labels=("a", "b")).save(tmp_path)
-    path = tmp_path / FILE
-    path.write_text(json.dumps(json.loads(path.read_text()) | change))
-    with pytest.raises(ArtifactError, match=FILE):
-        load_image_assets(tmp_path)
-
-
-def test_missing_assets_are_reported(tmp_path):
-    with pytest.raises(ArtifactError, match="missing"):
-        load_image_assets(tmp_path)
-    (tmp_path / FILE).write_text('{"size": [1, 1]}')
-    with pytest.raises(ArtifactError, match="lacks"):
-        load_image_assets(tmp_path)
 
 
 def test_an_image_is_decoded_and_fitted():
@@ -440,11 +397,6 @@ def test_new_classes_of_one_kind_among_several():
     assert grown.labels_of("mask") == ()  # the model has no head for masks
 
 
-def test_new_classes_weigh_one():
-    assets = ImageAssets((8, 8), labels=("a", "b"), weights=(0.5, 2.0))
-    assert assets.with_labels("label", ("a", "b", "c")).weights == (0.5, 2.0, 1.0)
-
-
 def test_a_grown_model_is_unchanged_for_its_old_classes():
     old = ImageAssets((16, 16), labels=("cat", "dog"))
     new = old.with_labels("label", ("cat", "dog", "newt"))
@@ -456,22 +408,6 @@ def test_a_grown_model_is_unchanged_for_its_old_classes():
     assert after[:, :2] == pytest.approx(before, abs=1e-6)
     assert grown.get_layer("backbone") is model.get_layer("backbone")
     assert SPEC.grow(model, SETTINGS, old=old, new=old) is model
-
-
-def test_classes_repeated_per_anchor_grow_in_their_positions():
-    import keras
-
-    from aitk.core.training.growth import copy_grown_weights
-
-    def head(classes: int) -> keras.Model:
-        inputs = keras.Input((5,))
-        return keras.Model(inputs, keras.layers.Dense(3 * classes, name="anchors")(inputs))
-
-    model, grown = head(2), head(4)
-    copy_grown_weights(model, grown, added={"": 2})
-    given = np.random.default_rng(0).random((2, 5)).astype(np.float32)
-    before = np.asarray(model(given)).reshape(2, 3, 2)
-    assert np.asarray(grown(given)).reshape(2, 3, 4)[..., :2] == pytest.approx(before, abs=1e-6)
 
 
 def test_predictions_are_drawn_on_the_original():
