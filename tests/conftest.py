@@ -38,14 +38,22 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 #: A worker starts TensorFlow for itself, in 1 to 2 GB.
 MOST_WORKERS = 4
 
-#: The files that take longest.
+#: The files that take longest, longest first.
 LONGEST = (
     "test_battery.py",
+    "test_detectors.py",
     "test_plugin.py",
+    "test_tune.py",
     "test_compress.py",
+    "test_update.py",
+    "test_segmentation_heads.py",
+    "test_masked_image.py",
+    "test_backbones.py",
     "test_export.py",
     "test_hostile.py",
     "test_bundle.py",
+    "test_whisper.py",
+    "test_streaming.py",
 )
 
 #: What ``--fast`` keeps out: importing any of them takes longer than most tests.
