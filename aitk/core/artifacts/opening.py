@@ -7,6 +7,7 @@ runs.
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from aitk.core.contract.model_spec import BACKBONE, ONLY_OUTPUT, AnyModel, Close
 from aitk.core.contract.options import as_dict, resolve
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.task import Assets, Task
+from aitk.core.decoding.incremental import CheckedDecoder, Decoder
 from aitk.core.inference.predictors import Predictor, open_keras, open_predictor, run_errors
 from aitk.core.runtime.startup import start_runtime
 
@@ -122,25 +124,43 @@ def open_model(
         if reporter is not None:
             start_runtime(run, reporter)
         predict = open_predictor(run)
-    errors = run_errors(run.format)
+    return _Checked(predict, run, sizes)
 
-    def checked(inputs: Mapping[str, np.ndarray]) -> Any:
-        try:
-            outputs = predict(inputs)
-        except errors as error:
-            raise damaged(run.model_path, error) from error
+
+class _Checked:
+    """A predictor whose errors and whose outputs of a wrong size are damage of its run."""
+
+    def __init__(self, predict: Predictor, run: Run, sizes: Mapping[str, int]):
+        self._predict, self._run, self._sizes = predict, run, sizes
+        self._errors = run_errors(run.format)
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> Any:
+        with self._damage():
+            outputs = self._predict(inputs)
         named = outputs if isinstance(outputs, Mapping) else {ONLY_OUTPUT: outputs}
-        for name, size in sizes.items():
+        for name, size in self._sizes.items():
             found = named[name].shape[-1] if name in named and named[name].ndim else None
             if found != size:
                 raise ArtifactError(
                     f"the model has {found} outputs, but its assets need {size}",
-                    where=str(run.folder),
+                    where=str(self._run.folder),
                     hint="Its parts come from different runs",
                 )
         return outputs
 
-    return checked
+    @functools.cached_property
+    def decoder(self) -> Decoder | None:
+        """The token-by-token decoder of the predictor, if it has one."""
+        with self._damage():
+            decoder = getattr(self._predict, "decoder", None)
+        return None if decoder is None else CheckedDecoder(decoder, self._damage)
+
+    @contextlib.contextmanager
+    def _damage(self) -> Iterator[None]:
+        try:
+            yield
+        except self._errors as error:
+            raise damaged(self._run.model_path, error) from error
 
 
 def open_file(spec: AnyModel, path: Path) -> Predictor:

@@ -7,6 +7,7 @@ drop finished rows with ``take``.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import Any, Protocol, runtime_checkable
 
@@ -184,6 +185,34 @@ class UncachedDecoder(_ArrayDecoder):
         tokens = np.concatenate([cache["token_ids"], token_ids], axis=1).astype(np.int32)
         logits = self._score(state.memory, tokens)
         return logits, State(tokens.shape[1], state.memory, {"token_ids": tokens})
+
+
+class CheckedDecoder:
+    """A decoder each of whose calls runs in a context, which converts its errors."""
+
+    def __init__(self, decoder: Decoder, checks: Callable[[], AbstractContextManager[None]]):
+        self._decoder, self._checks = decoder, checks
+
+    def start(self, inputs: Mapping[str, np.ndarray], *, rows: int, length: int) -> State:
+        with self._checks():
+            return self._decoder.start(inputs, rows=rows, length=length)
+
+    def advance(
+        self, state: State, token_ids: np.ndarray, parents: np.ndarray | None = None
+    ) -> tuple[Any, State]:
+        with self._checks():
+            return self._decoder.advance(state, token_ids, parents)
+
+    def take(self, state: State, rows: np.ndarray) -> State:
+        with self._checks():
+            return self._decoder.take(state, rows)
+
+    def best(self, logits: Any, count: int, bias: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        with self._checks():
+            return self._decoder.best(logits, count, bias)
+
+    def to_numpy(self, logits: Any) -> np.ndarray:
+        return self._decoder.to_numpy(logits)
 
 
 class KerasDecoder:

@@ -6,6 +6,7 @@ import pytest
 from aitk.core.artifacts.opening import open_model, open_settings, open_spec
 from aitk.core.artifacts.run import Run
 from aitk.core.contract.errors import ArtifactError
+from aitk.core.decoding.incremental import State
 from tests.core.toy_task import ToyModel, ToySettings, ToyTask
 
 
@@ -67,3 +68,30 @@ def test_inputs_that_a_model_does_not_take_are_damage(tmp_path, monkeypatch):
     monkeypatch.setattr("aitk.core.artifacts.opening.open_predictor", open_predictor)
     with pytest.raises(ArtifactError, match=r"model\.keras"):
         open_model(Task(), run_of(tmp_path), None)({"values": np.zeros(1)})
+
+
+class Failing:
+    """A decoder that starts and then fails."""
+
+    def start(self, inputs, *, rows, length):
+        return State(0, {}, {})
+
+    def advance(self, state, token_ids, parents=None):
+        raise ValueError("no such token")
+
+
+def test_a_decoder_keeps_its_cache_and_its_errors_are_damage(tmp_path, monkeypatch):
+    def predict(inputs):
+        raise AssertionError("the whole prefix was read again")
+
+    predict.decoder = Failing()
+    monkeypatch.setattr("aitk.core.artifacts.opening.open_predictor", lambda run: predict)
+    decoder = open_model(Task(), run_of(tmp_path), None).decoder
+    state = decoder.start({}, rows=1, length=2)
+    with pytest.raises(ArtifactError, match=r"model\.keras"):
+        decoder.advance(state, np.zeros((1, 1), np.int32))
+
+
+def test_a_model_without_a_cache_has_no_decoder(tmp_path, monkeypatch):
+    monkeypatch.setattr("aitk.core.artifacts.opening.open_predictor", lambda run: lambda inputs: 0)
+    assert open_model(Task(), run_of(tmp_path), None).decoder is None
