@@ -22,6 +22,7 @@ from aitk.core.artifacts.marker import MARKER, alone_in
 from aitk.core.artifacts.run_draft import RunDraft
 from aitk.core.artifacts.run_layout import (
     BASELINES,
+    DECODING_FILES,
     EVALUATED_ROW,
     EXECUTABLE,
     FORMAT,
@@ -123,9 +124,11 @@ class Run:
         return _read_lines(path, load_line, dict)
 
     def model_bytes(self) -> int:
-        """Size of the model's file or folder."""
+        """Size of the model's files or folder."""
         path = self.model_path
-        files = path.rglob("*") if path.is_dir() else [path]
+        files = list(path.rglob("*")) if path.is_dir() else [path]
+        if self.format == "onnx":
+            files += [self.folder / name for name in DECODING_FILES.values()]
         return sum(file.stat().st_size for file in files if file.is_file())
 
     def add_evaluation(

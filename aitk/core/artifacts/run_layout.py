@@ -3,7 +3,8 @@
 This module alone defines the layout::
 
     run.json        how it was made: task, model, settings, options, data, versions, cost
-    model.keras     or model.tflite, model.onnx, saved_model/, model.json + model.weights.h5
+    model.keras     or model.tflite, model.onnx (with model.start.onnx and model.step.onnx),
+                    saved_model/, model.json + model.weights.h5
     assets/         labels, tokeniser, statistics
     metrics.json    evaluations, by the name of their data
     history.csv     one line per epoch
@@ -28,6 +29,8 @@ MODEL_FILES = {
     "onnx": "model.onnx",
     "saved_model": "saved_model",
 }
+#: Files next to ``model.onnx`` that decode token by token: the source and empty caches, one step.
+DECODING_FILES = {"start": "model.start.onnx", "step": "model.step.onnx"}
 #: Formats whose file is a program: it has the user's access rights.
 EXECUTABLE = ("saved_model",)
 LEARNED = "learned.jsonl"

@@ -20,6 +20,14 @@ def decoding_graphs(model: Any) -> dict[str, Any]:
     return {START: _start_graph(incremental), STEP: _step_graph(incremental)}
 
 
+def specs_of(graph: Any) -> dict[str, Any]:
+    """The specs of the named inputs of such a function."""
+    import tensorflow as tf
+
+    named = graph.structured_input_signature[1]
+    return {name: tf.TensorSpec(spec.shape, spec.dtype, name=name) for name, spec in named.items()}
+
+
 def _start_graph(incremental: Incremental) -> Any:
     import tensorflow as tf
 

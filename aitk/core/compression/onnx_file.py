@@ -6,14 +6,27 @@ import contextlib
 import hashlib
 import os
 import tempfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from aitk.core.artifacts.run_layout import DECODING_FILES
 from aitk.core.compression.calibration import Batches, check_suits
+from aitk.core.compression.decoding_graphs import decoding_graphs, specs_of
 from aitk.core.compression.graphs import float32_layers, is_in, serving_function, signature
+from aitk.core.compression.onnx_nodes import (
+    all_nodes,
+    as_arithmetic,
+    as_erf,
+    as_padded,
+    gemm_splitter,
+    lift_scales,
+    rewrite,
+)
+from aitk.core.compression.schemes import CALIBRATED
+from aitk.core.inference.predictors import NEXT
 
 OPSET = 18
 #: Operators that ``static`` computes in int8: layers with weights, and those between them.
@@ -30,33 +43,70 @@ SMALLEST_WEIGHT = 1024
 def write_onnx(model: Any, target: Path, *, scheme: str, calibration: Batches) -> None:
     """Write an ONNX file for any number of rows of any length.
 
+    A model that decodes token by token has two more next to it, ``DECODING_FILES``. Weights that
+    several of them use are stored in each.
+
     Raises:
         Unsuitable: the scheme does not suit the model.
     """
+    check_suits(model, scheme, calibration)
+    floats = float32_layers(model)
+    whole = _converted(serving_function(model), signature(model))
+    _write(whole, target, scheme=scheme, calibration=calibration, apart_from=floats)
+    if scheme in CALIBRATED:
+        return
+    for name, graph in decoding_graphs(model).items():
+        part = _converted(_with_distinct_names(graph), specs_of(graph))
+        path = target.with_name(DECODING_FILES[name])
+        _write(part, path, scheme=scheme, calibration=(), apart_from=())
+
+
+def _with_distinct_names(graph: Any) -> Any:
+    """A graph of named arrays whose outputs have other names than its inputs, as ONNX demands."""
+    import tensorflow as tf
+
+    inputs = specs_of(graph)
+
+    @tf.function(autograph=False)
+    def call(given: Mapping[str, Any]) -> dict[str, Any]:
+        outputs = graph(**given)
+        return {(NEXT + name if name in inputs else name): outputs[name] for name in outputs}
+
+    return call
+
+
+def _write(
+    converted: Any,
+    target: Path,
+    *,
+    scheme: str,
+    calibration: Batches,
+    apart_from: Collection[str],
+) -> None:
+    """Write what tf2onnx made, with one scheme."""
     import onnx
 
-    check_suits(model, scheme, calibration)
-    converted = _converted(model)
-    _rewrite(converted.graph, "Erfc", _as_erf)
-    _lift_scales(converted.graph)
+    rewrite(converted.graph, "Erfc", as_erf)
+    rewrite(converted.graph, "XlaDynamicUpdateSlice", as_padded)
+    lift_scales(converted.graph)
     with tempfile.TemporaryDirectory(prefix="aitk-onnx-") as name:
         folder = Path(name)
         simple = _simplified(converted, folder)
-        _rewrite(simple.graph, "Gemm", _gemm_splitter(simple.graph))
+        rewrite(simple.graph, "Gemm", gemm_splitter(simple.graph))
         _share_equal_weights(simple.graph)
         if scheme == "float16":
             _store_float16(simple.graph)
         if scheme in ("none", "float16"):
             onnx.save(simple, target)
         elif scheme == "static":
-            floats = _float_nodes(simple.graph, apart_from=float32_layers(model))
+            floats = _float_nodes(simple.graph, apart_from=apart_from)
             _quantize_static(simple, target, folder, calibration, floats=floats)
         else:
             _quantize_dynamic(simple, target, folder)
 
 
-def _converted(model: Any) -> Any:
-    """What tf2onnx makes of a model.
+def _converted(function: Any, signature: Mapping[str, Any]) -> Any:
+    """What tf2onnx makes of a function of named arrays.
 
     It copies the whole graph before each of its optimisers, in case one fails, which takes longer
     than they do. So it copies only if one has failed.
@@ -66,7 +116,7 @@ def _converted(model: Any) -> Any:
     def convert(copies: str) -> Any:
         with _variable("TF2ONNX_CATCH_ERRORS", copies):
             return tf2onnx.convert.from_function(
-                serving_function(model), input_signature=[signature(model)], opset=OPSET
+                function, input_signature=[signature], opset=OPSET
             )[0]
 
     try:
@@ -143,7 +193,7 @@ def _quantize_dynamic(model: Any, target: Path, folder: Path) -> None:
         reduce_range=True,
     )
     quantized = onnx.load(target)
-    _rewrite(quantized.graph, "DequantizeLinear", _as_arithmetic)
+    rewrite(quantized.graph, "DequantizeLinear", as_arithmetic)
     _store_convolutions_int8(quantized.graph)
     onnx.save(quantized, target)
 
@@ -189,106 +239,6 @@ def _simplified(model: Any, folder: Path) -> Any:
     return onnx.load(folder / "simple.onnx")
 
 
-def _lift_scales(graph: Any) -> None:
-    """Fix interpolated maps that are one row short of their size.
-
-    tf2onnx gives the size as a 32-bit factor, and ONNX rounds the product down: 12 rows times 23/12
-    became 22.
-    """
-    from onnx import helper, numpy_helper
-
-    factors = {
-        node.input[2]
-        for node in graph.node
-        if node.op_type == "Resize"
-        and any(helper.get_attribute_value(item) == b"linear" for item in node.attribute)
-    }
-    for item in graph.initializer:
-        if item.name in factors:
-            value = numpy_helper.to_array(item)
-            lifted = np.where(value == 1, value, value * np.float32(1 + 1e-6))
-            item.CopyFrom(numpy_helper.from_array(lifted, item.name))
-
-
-def _rewrite(graph: Any, operation: str, replace: Callable[[Any], list[Any]]) -> None:
-    """Replace every node of one type."""
-    nodes = []
-    for node in graph.node:
-        nodes += replace(node) if node.op_type == operation else [node]
-    del graph.node[:]
-    graph.node.extend(nodes)
-
-
-def _all_nodes(graph: Any) -> Iterator[Any]:
-    """The nodes of a graph and of its loops and branches."""
-    for node in graph.node:
-        yield node
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _all_nodes(attribute.g)
-
-
-def _as_erf(node: Any) -> list[Any]:
-    """Replace tf2onnx's ``Erfc`` (exact GELU), which ONNX lacks, by 1 - Erf(x)."""
-    from onnx import helper, numpy_helper
-
-    one, erf = f"{node.name}/one", f"{node.name}/erf"
-    return [
-        helper.make_node(
-            "Constant", [], [one], name=one, value=numpy_helper.from_array(np.array(1, np.float32))
-        ),
-        helper.make_node("Erf", [node.input[0]], [erf], name=erf),
-        helper.make_node("Sub", [one, erf], list(node.output), name=node.name),
-    ]
-
-
-def _gemm_splitter(graph: Any) -> Callable[[Any], list[Any]]:
-    """``Gemm`` as ``MatMul`` and ``Add``: the dynamic quantiser supports only the former."""
-    from onnx import helper, numpy_helper
-
-    weights = {item.name: item for item in graph.initializer}
-
-    def split(node: Any) -> list[Any]:
-        given = {item.name: helper.get_attribute_value(item) for item in node.attribute}
-        left, right, *bias = node.input
-        scaled = given.get("alpha", 1.0) != 1 or (bias and given.get("beta", 1.0) != 1)
-        if scaled or given.get("transA") or right not in weights:
-            return [node]
-        if given.get("transB"):
-            turned = f"{right}/transposed"
-            if turned not in weights:
-                value = np.ascontiguousarray(numpy_helper.to_array(weights[right]).T)
-                weights[turned] = graph.initializer.add()
-                weights[turned].CopyFrom(numpy_helper.from_array(value, turned))
-            right = turned
-        if not bias:
-            return [helper.make_node("MatMul", [left, right], list(node.output), name=node.name)]
-        product = f"{node.name}/product"
-        return [
-            helper.make_node("MatMul", [left, right], [product], name=product),
-            helper.make_node("Add", [product, *bias], list(node.output), name=node.name),
-        ]
-
-    return split
-
-
-def _as_arithmetic(node: Any) -> list[Any]:
-    """``DequantizeLinear`` as (x - zero point) * scale, with channels on the last axis.
-
-    ONNX Runtime 1.32 moves the operator itself into loops that use it, and aborts.
-    """
-    from onnx import TensorProto, helper
-
-    stored, scale, zero_point = node.input
-    wide, zero, shifted = (f"{node.name}/{part}" for part in ("wide", "zero", "shifted"))
-    return [
-        helper.make_node("Cast", [stored], [wide], name=wide, to=TensorProto.FLOAT),
-        helper.make_node("Cast", [zero_point], [zero], name=zero, to=TensorProto.FLOAT),
-        helper.make_node("Sub", [wide, zero], [shifted], name=shifted),
-        helper.make_node("Mul", [shifted, scale], list(node.output), name=node.name),
-    ]
-
-
 def _share_equal_weights(graph: Any) -> None:
     """Remove duplicate and unused weights written by tf2onnx."""
     from onnx import numpy_helper
@@ -300,7 +250,7 @@ def _share_equal_weights(graph: Any) -> None:
         content = hashlib.sha256(value.tobytes()).digest()
         same[item.name] = first.setdefault((content, value.dtype.str, value.shape), item.name)
     read = set()
-    for node in _all_nodes(graph):
+    for node in all_nodes(graph):
         for place, name in enumerate(node.input):
             node.input[place] = same.get(name, name)
             read.add(node.input[place])

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.artifacts.run import Run, check_trusted
+from aitk.core.artifacts.run_layout import DECODING_FILES
 from aitk.core.contract.errors import ArtifactError
 from aitk.core.contract.model_spec import ONLY_OUTPUT
 from aitk.core.runtime.environment import usable_cpus
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 #: Inputs by name, each (batch, ...), to outputs (batch, ...) float32, by name if several.
 Predictor = Callable[[Mapping[str, np.ndarray]], Any]
 
+#: Before the name of an output of an ONNX file that replaces the input of that name.
+NEXT = "next_"
 #: A model file whose signature accepts any number of rows.
 ANY_BATCH = -1
 
@@ -186,33 +189,53 @@ class OnnxPredictor:
     """An ONNX model, run by ONNX Runtime on the CPU."""
 
     def __init__(self, path: Path):
-        import onnxruntime
-        from onnxruntime.capi import onnxruntime_pybind11_state as raised
-
-        from aitk.core.artifacts.keras_file import damaged
-
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads = usable_cpus()
-        options.log_severity_level = 3
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), options, providers=["CPUExecutionProvider"]
-            )
-        except (
-            raised.InvalidProtobuf,
-            raised.InvalidGraph,
-            raised.InvalidArgument,
-            raised.NoSuchFile,
-            raised.Fail,
-            raised.NotImplemented,
-        ) as error:
-            raise damaged(path, error) from error
-        self._dtypes = {item.name: _ONNX_TYPES[item.type] for item in self._session.get_inputs()}
-        self._names = [item.name for item in self._session.get_outputs()]
+        self._path = path
+        self._run = _open_onnx(path)
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> Any:
-        cast = {name: _cast(inputs, name, dtype) for name, dtype in self._dtypes.items()}
-        return _named(dict(zip(self._names, self._session.run(None, cast), strict=True)))
+        return _named(self._run(inputs))
+
+    @functools.cached_property
+    def decoder(self) -> Decoder | None:
+        """The model as a token-by-token decoder with a cache; None if the run lacks the files."""
+        from aitk.core.decoding.incremental import FunctionDecoder
+
+        paths = [self._path.with_name(name) for name in DECODING_FILES.values()]
+        if not all(path.is_file() for path in paths):
+            return None
+        start, step = map(_open_onnx, paths)
+        return FunctionDecoder(start, step)
+
+
+def _open_onnx(path: Path) -> Callable[[Mapping[str, np.ndarray]], dict[str, np.ndarray]]:
+    """The function of named arrays in an ONNX file."""
+    import onnxruntime
+    from onnxruntime.capi import onnxruntime_pybind11_state as raised
+
+    from aitk.core.artifacts.keras_file import damaged
+
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = usable_cpus()
+    options.log_severity_level = 3
+    try:
+        graph = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    except (
+        raised.InvalidProtobuf,
+        raised.InvalidGraph,
+        raised.InvalidArgument,
+        raised.NoSuchFile,
+        raised.Fail,
+        raised.NotImplemented,
+    ) as error:
+        raise damaged(path, error) from error
+    dtypes = {item.name: _ONNX_TYPES[item.type] for item in graph.get_inputs()}
+    names = [item.name.removeprefix(NEXT) for item in graph.get_outputs()]
+
+    def run(inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        cast = {name: _cast(inputs, name, dtype) for name, dtype in dtypes.items()}
+        return dict(zip(names, graph.run(None, cast), strict=True))
+
+    return run
 
 
 _ONNX_TYPES = {
