@@ -19,13 +19,11 @@ class Hypothesis:
 
     Attributes:
         ids: tokens without the end.
-        log_probability: log-probability of all its tokens, including the end.
-        score: ``log_probability`` divided by the length penalty.
+        score: log-probability of all its tokens, including the end, divided by the length penalty.
         ended: whether it reached the end token, or was truncated at the limit.
     """
 
     ids: tuple[int, ...]
-    log_probability: float
     score: float
     ended: bool
 
@@ -151,7 +149,7 @@ class _Search:
 
     def _keep(self, ids: np.ndarray, total: float, length: int, *, ended: bool) -> None:
         score = float(total / length_penalty(length, self._alpha))
-        self._ended.append(Hypothesis(tuple(map(int, ids)), float(total), score, ended))
+        self._ended.append(Hypothesis(tuple(map(int, ids)), score, ended))
         self._ended.sort(key=lambda each: -each.score)
         del self._ended[self._best :]
 

@@ -9,13 +9,6 @@ from aitk.core.distributed.local import GRACE_S, LocalEngine
 from aitk.core.distributed.messages import Message
 
 
-class Worker(Protocol):
-    """A worker process."""
-
-    def send(self, shard: Any) -> None:
-        """Send a shard of work."""
-
-
 class Engine(Protocol):
     """Starts workers and receives their messages."""
 
@@ -26,6 +19,9 @@ class Engine(Protocol):
 
         Args:
             environment: additional environment variables.
+
+        Returns:
+            The worker, whose ``send`` takes a shard of work.
         """
 
     def wait(self, timeout_s: float | None = None) -> list[tuple[Any, Message]]:

@@ -21,7 +21,6 @@ from aitk.core.training.batches import Examples
 if TYPE_CHECKING:
     import keras
 
-METHODS = ("none", "l2sp", "ewc")
 #: Old rows whose gradients tell which weights matter.
 FISHER_ROWS = 200
 
