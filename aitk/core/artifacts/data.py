@@ -25,7 +25,15 @@ from typing import Any
 from aitk.core.artifacts.drafts import missing_hint, recover
 from aitk.core.artifacts.number_rows import number_decoder, number_encoder
 from aitk.core.artifacts.plain_rows import plain_decoder, plain_encoder
+from aitk.core.artifacts.stored_rows import (
+    FILE_FORMAT,
+    TEMPLATE,
+    open_split,
+    plain_features,
+    plain_splits,
+)
 from aitk.core.contract.errors import ArtifactError, DataError
+from aitk.core.contract.features import as_tfds
 from aitk.core.io.json_files import Count, check_shape, read_json
 from aitk.core.io.names import check_text
 
@@ -34,7 +42,6 @@ TABLES = "tables"
 ROWS_PER_SHARD = 100_000
 ROWS_AT_ONCE = 64  # a row may be an image
 LONGEST_REASON = 200  # characters of a library's message
-FILE_FORMAT = "array_record"
 FEATURES, INFO = "features.json", "dataset_info.json"
 #: The modules of the classes that store rows: loading a file imports nothing else.
 FEATURE_CLASSES = "tensorflow_datasets.core.features."
@@ -97,6 +104,9 @@ class PreparedData:
                 where=str(self.folder),
                 hint=f"It has: {', '.join(self.splits)}",
             )
+        if self._plain is not None:
+            features, shards = self._plain
+            return Rows(open_split(shards[split]), features, where=str(self.folder))
         return Rows(self._builder.as_data_source(split), where=str(self.folder))
 
     def held_out(self, wanted: str = "test") -> str:
@@ -114,6 +124,18 @@ class PreparedData:
     def tables(self) -> Path:
         """The folder of the tables that rows refer to."""
         return self.folder / TABLES
+
+    @functools.cached_property
+    def _plain(self) -> tuple[dict[str, Any], dict[str, Any]] | None:
+        """The features and the files of each split; None where they need TensorFlow Datasets."""
+        info = read_json(self.folder / INFO, INFO_SHAPE)
+        features = plain_features(self.folder, read_json(self.folder / FEATURES))
+        shards = plain_splits(self.folder, info, self.splits)
+        if features is None or shards is None:
+            return None
+        names = set().union(*(getattr(each, "names", ()) for each in features.values()))
+        complete = not names or _labels_of(self.summary) <= names
+        return (features, shards) if complete else None
 
     @functools.cached_property
     def _builder(self) -> Any:
@@ -151,12 +173,14 @@ class Rows(Sequence[dict[str, Any]]):
     """The rows of one split as a sequence, decoded from disk on access.
 
     Args:
+        source: the records, of TensorFlow Datasets or a ``StoredSplit``.
+        features: of the rows, by name; None: those of the source.
         where: the folder, for errors.
     """
 
-    def __init__(self, source: Any, *, where: str):
+    def __init__(self, source: Any, features: Mapping[str, Any] | None = None, *, where: str):
         self._source, self._where = source, where
-        features = source.dataset_info.features
+        features = source.dataset_info.features if features is None else features
         self._decoders = {name: _decoder(feature) for name, feature in features.items()}
         self._decode_record = plain_decoder(features) or number_decoder(features)
 
@@ -256,7 +280,9 @@ class DataWriter:
         self._info = tfds.core.DatasetInfo(
             builder=identity,
             description=description,
-            features=tfds.features.FeaturesDict(dict(features)),
+            features=tfds.features.FeaturesDict(
+                {name: as_tfds(feature) for name, feature in features.items()}
+            ),
         )
         self._info.set_file_format(file_format=FILE_FORMAT)
         self._folder = folder
@@ -297,7 +323,7 @@ class _SplitWriter:
             data_dir=folder,
             split=split,
             filetype_suffix=FILE_FORMAT,
-            template="{DATASET}-{SPLIT}.{FILEFORMAT}-{SHARD_INDEX}",
+            template=TEMPLATE,
         )
         self._lengths: list[int] = []
         self._bytes = 0

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from aitk.core.artifacts.stored_rows import example_class
+
 _NUMBERS = (np.int32, np.int64, np.float32)
 # Of tf.train.Example and its parts.
 _KEY, _VALUE, _ENTRY, _FEATURES, _LIST_VALUE = 1, 2, 1, 1, 1
@@ -59,9 +61,7 @@ def number_decoder(features: Mapping[str, Any]) -> Callable[[bytes], dict[str, A
     """
     if not _are_numbers(features):
         return None
-    from tensorflow_datasets.proto import tf_example_pb2
-
-    parse = tf_example_pb2.Example.FromString
+    parse = example_class().FromString
     dtypes = {name: _dtype(feature) for name, feature in features.items()}
 
     def decode(record: bytes) -> dict[str, Any]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from aitk.core.artifacts.stored_rows import example_class
 from aitk.core.contract.errors import DataError
 
 TEXT, LABEL = "Text", "ClassLabel"
@@ -56,9 +57,7 @@ def plain_decoder(features: Mapping[str, Any]) -> Callable[[bytes], dict[str, An
     """
     if not _are_plain(features):
         return None
-    from tensorflow_datasets.proto import tf_example_pb2
-
-    parse = tf_example_pb2.Example.FromString
+    parse = example_class().FromString
     names = {
         name: feature.names if type(feature).__name__ == LABEL else None
         for name, feature in features.items()

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 import numpy as np
 
 from aitk.core.contract.errors import ArtifactError, DataError
+from aitk.core.contract.features import ClassLabel
 from aitk.core.contract.model_spec import (
     BACKBONE,
     ONLY_OUTPUT,
@@ -155,9 +156,7 @@ class LabelTask(Task[LabelAssetsT]):
         Raises:
             DataError: the training rows have fewer than two classes.
         """
-        import tensorflow_datasets as tfds
-
-        return {"label": tfds.features.ClassLabel(names=stored_labels(summary))}
+        return {"label": ClassLabel(stored_labels(summary))}
 
     def learn_labels(self, summary: Mapping[str, Any], *, balance: bool) -> dict[str, Any]:
         """The arguments ``labels`` and ``weights`` of the assets, for ``learn``.

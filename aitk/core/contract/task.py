@@ -228,7 +228,8 @@ class Task(ABC, Generic[AssetsT]):
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
         """The storage schema of a row: a TensorFlow Datasets features dictionary.
 
-        Values are tfds feature connectors; import tfds inside.
+        Values are those of ``core.contract.features``, or tfds feature connectors; import tfds
+        inside.
         """
 
     # Assets ---------------------------------------------------------------

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from aitk.core.contract.errors import UsageError
+from aitk.core.contract.features import Text
 from aitk.core.contract.label_task import LabelDistillation, LabelTask
 from aitk.core.contract.multi_label import MultiLabelTask
 from aitk.core.contract.rows import Refusal, Row
@@ -86,10 +87,8 @@ class Classify(LabelDistillation[TextAssets], LabelTask[TextAssets]):
         return TextInspector(reading, labelled=True)
 
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        import tensorflow_datasets as tfds
-
         texts = ("text", "pair") if summary.get("pairs") else ("text",)
-        return {name: tfds.features.Text() for name in texts} | self.label_features(summary)
+        return {name: Text() for name in texts} | self.label_features(summary)
 
     def learn(
         self,

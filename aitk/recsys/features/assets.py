@@ -277,10 +277,14 @@ def histories_table(histories: Histories) -> pyarrow.Table:
 def histories_of(table: pyarrow.Table) -> Histories:
     """Histories from a table in the form of ``histories_table``."""
     lists = [table.column(name).combine_chunks() for name in ("items", "ratings")]
-    lengths, others = (np.diff(np.asarray(column.offsets)) for column in lists)
-    if not np.array_equal(lengths, others):
+    places = [np.asarray(column.offsets) for column in lists]
+    lengths, others = map(np.diff, places)
+    if not np.array_equal(lengths, others) or any(column.null_count for column in lists):
         raise ValueError("its items do not have one rating each")
-    items, ratings = (np.asarray(column.flatten()) for column in lists)
+    # ``flatten`` would import ``pyarrow.compute``.
+    items, ratings = (
+        np.asarray(column.values)[at[0] : at[-1]] for column, at in zip(lists, places, strict=True)
+    )
     return Histories(
         users=tuple(table.column("user").to_pylist()),
         starts=np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64),

@@ -10,6 +10,7 @@ from typing import Any, ClassVar
 import numpy as np
 
 from aitk.core.contract.capabilities import Embed
+from aitk.core.contract.features import Tensor, Text
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Example, Finding, Note, Task
@@ -76,19 +77,14 @@ class LogTask(Task[LogAssets]):
         return f"{fields['user']} {hashlib.sha256(numbers.tobytes()).hexdigest()[:16]}"
 
     def features(self, summary: Mapping[str, Any]) -> dict[str, Any]:
-        import tensorflow_datasets as tfds
-
-        def column(dtype: Any) -> Any:
-            return tfds.features.Tensor(shape=(None,), dtype=dtype)
-
         return {
-            "user": tfds.features.Text(),
-            "items": column(np.int32),
-            "ratings": column(np.float32),
-            "times": column(np.int64),
-            "seen": column(np.int32),
-            "targets": column(np.int32),
-            "target_ratings": column(np.float32),
+            "user": Text(),
+            "items": Tensor(np.int32),
+            "ratings": Tensor(np.float32),
+            "times": Tensor(np.int64),
+            "seen": Tensor(np.int32),
+            "targets": Tensor(np.int32),
+            "target_ratings": Tensor(np.float32),
         }
 
     def learn(

@@ -125,3 +125,18 @@ def test_a_manifest_of_odd_values_is_damage(folder, key, value):
     path.write_text(json.dumps(json.loads(path.read_text()) | {key: value}))
     with pytest.raises(ArtifactError):
         load_data(folder)
+
+
+def test_plain_rows_need_no_tfds(folder, python):
+    program = (
+        "import sys; from aitk.core.artifacts.data import load_data;"
+        f"rows = load_data({str(folder)!r}).rows('train').take(range(3));"
+        "assert len(rows) == 3; sys.exit('tensorflow_datasets' in sys.modules)"
+    )
+    assert python(program).returncode == 0
+
+
+def test_rows_are_those_that_tfds_reads(folder):
+    plain, whole = load_data(folder), load_data(folder)
+    whole.__dict__["_plain"] = None  # as of rows that are not plain
+    assert plain.rows("train").take(range(3)) == whole.rows("train").take(range(3))
