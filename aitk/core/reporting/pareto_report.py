@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from markupsafe import Markup
 
-from aitk.core.compression.pareto import pareto_front
+from aitk.core.metrics.pareto import pareto_front
 from aitk.core.reporting.charts import Frame, legend, number, svg
 from aitk.core.reporting.page import Page
 

@@ -14,7 +14,6 @@ import numpy as np
 from aitk.core.artifacts.drafts import own_folder
 from aitk.core.artifacts.opening import open_task
 from aitk.core.artifacts.run import Run, load_run
-from aitk.core.compression.pareto import knee_point, pareto_front, within
 from aitk.core.contract.errors import ArtifactError, UsageError
 from aitk.core.contract.options import as_dict
 from aitk.core.contract.outcome import Outcome
@@ -23,6 +22,7 @@ from aitk.core.contract.task import Task
 from aitk.core.io.files import fingerprint, write_json
 from aitk.core.io.json_files import read_json
 from aitk.core.metrics.comparison import Measured, measure_run
+from aitk.core.metrics.pareto import knee_point, pareto_front, within
 from aitk.core.reporting.pareto_report import pareto_report
 from aitk.registry import load_task
 from aitk.stages.options import CompressOptions

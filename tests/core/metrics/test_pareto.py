@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from aitk.core.compression.pareto import knee_point, pareto_front, within
+from aitk.core.metrics.pareto import knee_point, pareto_front, within
 
 
 def test_the_front_holds_what_nothing_beats_in_everything():
