@@ -1,18 +1,23 @@
-"""Atomic writing of files, and their identification by content."""
+"""Files: written atomically, looked for, and identified by content."""
 
 from __future__ import annotations
 
 import contextlib
+import difflib
 import hashlib
 import io
+import itertools
 import os
 import tempfile
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO, TextIO
 
-from aitk.core.contract.errors import UsageError, unwritable
+from aitk.core.contract.errors import DataError, UsageError, unwritable
 from aitk.core.io.values import dump_json
+
+#: Names of a folder that a missing one is compared with.
+_MOST_NAMES = 10_000
 
 
 @contextlib.contextmanager
@@ -155,3 +160,22 @@ def walk_files(root: Path, note: Callable[[str], None]) -> Iterator[Path]:
                 note(f"{path}: not followed, because it points outside the folder")
             else:
                 yield path
+
+
+def check_file(path: Path) -> None:
+    """Raise ``DataError`` unless the path is a readable file (or a pipe)."""
+    if os.path.isdir(path):
+        raise DataError("is a folder, not a file", where=str(path))
+    if not os.path.exists(path):
+        near = difflib.get_close_matches(path.name, _names_beside(path), n=1)
+        hint = f"Did you mean {path.parent / near[0]}?" if near else "Check the path"
+        raise DataError("no such file", where=str(path), hint=hint)
+
+
+def _names_beside(path: Path) -> list[str]:
+    """Names in the folder where a file is expected; a sample of very many."""
+    try:
+        with os.scandir(path.parent) as entries:
+            return [entry.name for entry in itertools.islice(entries, _MOST_NAMES)]
+    except OSError:
+        return []

@@ -2,18 +2,15 @@
 
 Reads files and stdin, plain or gzip. An unreadable line (bytes invalid in the file's encoding, a
 NUL byte, more than ``MAX_LINE_BYTES``) is returned with its fault instead of ending the reading.
-
 """
 
 from __future__ import annotations
 
 import codecs
 import contextlib
-import difflib
 import gzip
 import io
 import itertools
-import os
 import re
 import sys
 import zlib
@@ -24,6 +21,7 @@ from typing import NamedTuple, cast
 
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.io import encodings
+from aitk.core.io.files import check_file
 from aitk.core.runtime import interrupts
 
 MAX_LINE_BYTES = 10_000_000
@@ -32,7 +30,6 @@ BLOCK_BYTES = 1 << 22
 FILE_HEAD_BYTES, PIPE_HEAD_BYTES = 1 << 20, 1 << 16
 HEAD_LINES = 1000
 BEGINNING_BYTES = 1000
-_MOST_NAMES = 10_000
 
 _GZIP, _MARK = b"\x1f\x8b", b"\xef\xbb\xbf"
 _SIGNATURES = {
@@ -311,25 +308,6 @@ def open_lines(source: str, *, encoding: str | None = None, content: bytes | Non
     delimiter = declared[1] if declared else None
     beginning = head[:BEGINNING_BYTES].decode(codec, errors="replace").lstrip("\ufeff")
     return Lines(source, encoding, lines, codec, chunks, delimiter, beginning)
-
-
-def check_file(path: Path) -> None:
-    """Raise ``DataError`` unless the path is a readable file (or a pipe)."""
-    if os.path.isdir(path):
-        raise DataError("is a folder, not a file", where=str(path))
-    if not os.path.exists(path):
-        near = difflib.get_close_matches(path.name, _names_beside(path), n=1)
-        hint = f"Did you mean {path.parent / near[0]}?" if near else "Check the path"
-        raise DataError("no such file", where=str(path), hint=hint)
-
-
-def _names_beside(path: Path) -> list[str]:
-    """Names in the folder where a file is expected; a sample of very many."""
-    try:
-        with os.scandir(path.parent) as entries:
-            return [entry.name for entry in itertools.islice(entries, _MOST_NAMES)]
-    except OSError:
-        return []
 
 
 def _open(source: str, content: bytes | None) -> io.BufferedIOBase:

@@ -23,7 +23,8 @@ from aitk.core.io.delimited import (
     with_decimal_point,
     without_empty_ends,
 )
-from aitk.core.io.lines import LineBatch, Lines, check_file, open_lines
+from aitk.core.io.files import check_file
+from aitk.core.io.lines import LineBatch, Lines, open_lines
 from aitk.core.io.names import shorten
 from aitk.core.io.values import parse_json, quoted, to_count
 

@@ -18,8 +18,8 @@ from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Note
 from aitk.core.io import encodings
 from aitk.core.io.delimited import sniff_delimiter
-from aitk.core.io.files import walk_files
-from aitk.core.io.lines import Lines, check_file, open_lines
+from aitk.core.io.files import check_file, walk_files
+from aitk.core.io.lines import Lines, open_lines
 from aitk.core.io.names import split_named
 from aitk.core.io.tables import (
     SUFFIXES,

@@ -17,8 +17,9 @@ from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Note
 from aitk.core.io import encodings
+from aitk.core.io.files import check_file
 from aitk.core.io.json_items import read_items
-from aitk.core.io.lines import check_file, open_lines
+from aitk.core.io.lines import open_lines
 from aitk.core.io.names import split_named
 from aitk.core.io.tables import file_suffix, open_table
 from aitk.core.privacy.redaction import Redactor, redactor_of

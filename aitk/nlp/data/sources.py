@@ -10,8 +10,7 @@ from typing import Literal
 
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.task import Note
-from aitk.core.io.files import walk_files
-from aitk.core.io.lines import check_file
+from aitk.core.io.files import check_file, walk_files
 from aitk.core.io.names import SPLIT_OF_WORD, split_named
 from aitk.core.io.tables import SUFFIXES, file_suffix
 from aitk.core.io.tfds_source import PREFIX

@@ -15,9 +15,9 @@ from aitk.core.contract.errors import DataError
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Note
 from aitk.core.io import encodings
-from aitk.core.io.files import walk_files
+from aitk.core.io.files import check_file, walk_files
 from aitk.core.io.json_items import read_items
-from aitk.core.io.lines import Lines, check_file, open_lines
+from aitk.core.io.lines import Lines, open_lines
 from aitk.core.io.names import split_named
 from aitk.core.io.tables import file_suffix, find_column, open_table
 from aitk.core.privacy.redaction import redactor_of

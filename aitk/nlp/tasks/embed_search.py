@@ -16,7 +16,7 @@ import numpy as np
 from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.rows import Refusal
 from aitk.core.contract.task import Task
-from aitk.core.io.lines import check_file
+from aitk.core.io.files import check_file
 from aitk.nlp.data.options import EmbedOptions, EmbedReading
 from aitk.nlp.decoding.neighbours import analogy_targets, nearest, unit_rows
 from aitk.nlp.features.embed_assets import Arrays, EmbedAssets

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.task import Note
-from aitk.core.io.lines import check_file
+from aitk.core.io.files import check_file
 from aitk.core.io.names import split_named
 from aitk.core.io.tables import SUFFIXES, Table, file_suffix
 from aitk.core.io.tfds_source import PREFIX, open_tfds

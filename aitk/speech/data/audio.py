@@ -20,7 +20,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from aitk.core.contract.errors import DataError
-from aitk.core.io.lines import check_file
+from aitk.core.io.files import check_file
 from aitk.core.io.names import shorten
 from aitk.core.io.values import to_count
 from aitk.core.runtime.silence import suppress_stderr

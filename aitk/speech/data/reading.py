@@ -16,7 +16,7 @@ from typing import Any
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Note, once
-from aitk.core.io.lines import check_file
+from aitk.core.io.files import check_file
 from aitk.core.io.names import split_named
 from aitk.core.io.tables import SUFFIXES as TABLE_SUFFIXES
 from aitk.core.io.tables import file_suffix

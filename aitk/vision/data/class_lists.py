@@ -15,7 +15,8 @@ from typing import Any
 
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.labels import MAX_LABEL_CHARACTERS, normalise
-from aitk.core.io.lines import check_file, open_lines
+from aitk.core.io.files import check_file
+from aitk.core.io.lines import open_lines
 from aitk.vision.data.trees import Tree
 
 MAX_BYTES = 1_000_000

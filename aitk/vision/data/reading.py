@@ -20,6 +20,7 @@ from aitk.core.contract.errors import DataError
 from aitk.core.contract.labels import MAX_LABEL_CHARACTERS, normalise
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Note
+from aitk.core.io.files import check_file
 from aitk.core.io.images import (
     bits_of,
     decode_deep,
@@ -29,7 +30,6 @@ from aitk.core.io.images import (
     has_pages,
     image_format,
 )
-from aitk.core.io.lines import check_file
 from aitk.core.io.names import shorten, split_named
 from aitk.core.io.tfds_source import PREFIX
 from aitk.vision.data.archives import is_archive, open_archive

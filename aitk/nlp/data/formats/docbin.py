@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.contract.errors import DataError
-from aitk.core.io.lines import check_file
+from aitk.core.io.files import check_file
 from aitk.nlp.data.formats.tagged import Tagged
 
 MAX_BYTES = 2_000_000_000

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aitk.core.contract.errors import DataError
-from aitk.core.io.lines import check_file
+from aitk.core.io.files import check_file
 
 CHUNK_BYTES = 1 << 16
 #: Longer units are refused: no sentence is as long, and memory stays bounded.
