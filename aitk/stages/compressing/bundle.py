@@ -11,7 +11,7 @@ from pathlib import Path
 from aitk.core.artifacts.drafts import draft_folder
 from aitk.core.artifacts.opening import open_assets, open_task
 from aitk.core.artifacts.run import Run, load_run
-from aitk.core.contract.capabilities import Bundled
+from aitk.core.contract.capabilities import Bundled, Generative
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import as_dict, resolve
 from aitk.core.contract.outcome import Outcome
@@ -40,8 +40,13 @@ def bundle(
     old = load_run(run, domain=domain)
     task = open_task(old, load_task)
     if not isinstance(task, Bundled):
+        reason = (
+            ": the script of a bundle calls its model once for a row, and this task several times"
+            if isinstance(task, Generative)
+            else ""
+        )
         raise UsageError(
-            f"runs of {task.name} cannot be bundled",
+            f"runs of {task.name} cannot be bundled{reason}",
             where="--bundle",
             hint="Compress it instead, and predict with aitk",
         )

@@ -258,6 +258,18 @@ def test_users(model, tmp_path):
     check_same(predict_bare(tmp_path / "b", source), due)
 
 
+def test_a_task_that_decodes_token_by_token_is_refused_with_the_reason(tmp_path, monkeypatch):
+    from types import SimpleNamespace
+
+    from aitk.stages.compressing import bundle
+    from aitk.stages.options import CompressOptions
+
+    old = SimpleNamespace(task="nlp.generate", reading={}, folder=tmp_path)
+    monkeypatch.setattr(bundle, "load_run", lambda *_, **__: old)
+    with pytest.raises(UsageError, match="once for a row, and this task several times"):
+        bundle.bundle(tmp_path, tmp_path / "b", options=CompressOptions(), compress=None)
+
+
 def test_what_a_script_cannot_do_is_refused():
     task = load_task("nlp.classify")
     from aitk.nlp.features.assets import TextAssets
