@@ -120,6 +120,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip("slow")
     if item.get_closest_marker("onnx") and not importlib.util.find_spec("tf2onnx"):
         pytest.skip("the extra onnx is not installed")
+    if item.get_closest_marker("search") and not importlib.util.find_spec("usearch"):
+        pytest.skip("the extra search is not installed")
     if item.get_closest_marker("cluster") and not importlib.util.find_spec("ray"):
         pytest.skip("the extra cluster is not installed")
     if "tensorflow" in sys.modules and not gc.get_freeze_count():

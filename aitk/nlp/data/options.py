@@ -231,6 +231,11 @@ class EmbedOptions(PredictOptions):
     index: str | None = option(
         None, "file of texts, one per line: write the most similar ones for each row"
     )
+    approximate: bool = option(
+        False,
+        "search --index in a graph of neighbours (extra search), for tens of thousands of rows: a"
+        " few of the most similar may be missed",
+    )
     neighbours: bool = option(
         False, "write the most similar words of the vocabulary for each row (word vectors)"
     )

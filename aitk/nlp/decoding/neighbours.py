@@ -1,10 +1,12 @@
-"""Exact search by cosine, block by block. NumPy only."""
+"""Search by cosine: exactly, block by block with NumPy, or in a graph of neighbours."""
 
 from __future__ import annotations
 
 import numpy as np
 
 BLOCK_ROWS = 16384
+#: A graph proposes this many times the wanted rows, of which the exact cosines choose.
+PROPOSED = 4
 
 
 def unit_rows(vectors: np.ndarray) -> np.ndarray:
@@ -48,6 +50,34 @@ def nearest(
         order = np.lexsort((best, -cosines), axis=1)[:, :count]
         cosines, best = np.take_along_axis(cosines, order, 1), np.take_along_axis(best, order, 1)
     return best, cosines
+
+
+class NeighbourGraph:
+    """Approximate search in a navigable graph (Malkov and Yashunin 2018), by usearch.
+
+    Args:
+        vectors: (n, d) of length 1.
+    """
+
+    def __init__(self, vectors: np.ndarray):
+        from usearch.index import Index
+
+        self._vectors = vectors
+        self._graph = Index(ndim=vectors.shape[1], metric="ip")
+        # One thread: the graph depends on the order in which rows are added.
+        self._graph.add(np.arange(len(vectors)), vectors, threads=1)
+
+    def nearest(self, queries: np.ndarray, *, count: int) -> tuple[np.ndarray, np.ndarray]:
+        """See ``nearest``; a few of the rows may be missed."""
+        count = min(count, len(self._vectors))
+        wide = min(PROPOSED * count, len(self._vectors))
+        self._graph.expansion_search = max(self._graph.expansion_search, wide)
+        # A single query comes back without its axis.
+        proposed = np.asarray(self._graph.search(queries, wide).keys, np.int64)
+        proposed = np.sort(proposed.reshape(len(queries), wide), axis=1)
+        cosines = np.einsum("qd,qpd->qp", queries, self._vectors[proposed])
+        order = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
+        return np.take_along_axis(proposed, order, 1), np.take_along_axis(cosines, order, 1)
 
 
 def ranks(queries: np.ndarray, vectors: np.ndarray) -> np.ndarray:

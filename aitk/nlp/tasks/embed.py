@@ -273,7 +273,10 @@ class Embed(Task[EmbedAssets]):
             return vectors
         first = np.cumsum([0, *batch.context["sides"][:-1]])
         if assets.index is not None:
-            return search_texts(vectors[first], assets.index, predict, assets, self, count=top_k)
+            return search_texts(
+                vectors[first], assets.index, predict, assets, self,
+                count=top_k, approximate=options.approximate,
+            )  # fmt: skip
         if options.neighbours or options.nearest is not None:
             queries = [batch.context["texts"][place] for place in first]
             return search_words(vectors[first], queries, predict, assets, count=top_k)

@@ -6,6 +6,7 @@ The searched vectors are computed once and cached in ``EmbedAssets.memo``.
 from __future__ import annotations
 
 import dataclasses
+import importlib.util
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,8 +18,9 @@ from aitk.core.contract.errors import DataError, UsageError
 from aitk.core.contract.rows import Refusal
 from aitk.core.contract.task import Task
 from aitk.core.io.files import check_file
+from aitk.core.runtime.environment import DISTRIBUTION
 from aitk.nlp.data.options import EmbedOptions, EmbedReading
-from aitk.nlp.decoding.neighbours import analogy_targets, nearest, unit_rows
+from aitk.nlp.decoding.neighbours import NeighbourGraph, analogy_targets, nearest, unit_rows
 from aitk.nlp.features.embed_assets import Arrays, EmbedAssets
 
 #: Analogies use this many of the most frequent words as candidates, as in gensim.
@@ -50,7 +52,8 @@ def with_index(assets: EmbedAssets, options: EmbedOptions) -> EmbedAssets:
 
     Raises:
         DataError: the file is missing.
-        UsageError: the words of a model without words are searched.
+        UsageError: the words of a model without words are searched, or the package of approximate
+            search is missing.
     """
     searches = options.neighbours or options.nearest is not None
     if searches and options.index is None and assets.units is None:
@@ -59,6 +62,8 @@ def with_index(assets: EmbedAssets, options: EmbedOptions) -> EmbedAssets:
             where="--neighbours" if options.neighbours else "--nearest",
             hint="Search texts with --index FILE",
         )
+    if options.approximate:
+        _check_approximate(options)
     if options.index is None:
         return assets
     check_file(Path(options.index))
@@ -101,12 +106,14 @@ def search_texts(
     task: Task[Any],
     *,
     count: int,
+    approximate: bool = False,
 ) -> Found:
     """The nearest texts of a file.
 
     Args:
         vectors: (queries, d).
         index: the file, read like texts of ``task``.
+        approximate: search in a ``NeighbourGraph``.
 
     Raises:
         DataError: it contains no text.
@@ -114,7 +121,12 @@ def search_texts(
     if "index" not in assets.memo:
         assets.memo["index"] = _embed_file(index, predict, assets, task)
     texts, table = assets.memo["index"]
-    best, cosines = nearest(unit_rows(vectors), table, count=count)
+    if approximate:
+        if "graph" not in assets.memo:
+            assets.memo["graph"] = NeighbourGraph(table)
+        best, cosines = assets.memo["graph"].nearest(unit_rows(vectors), count=count)
+    else:
+        best, cosines = nearest(unit_rows(vectors), table, count=count)
     return _found(best, cosines, texts)
 
 
@@ -165,6 +177,17 @@ def complete_analogies(
         for row, number in zip(np.flatnonzero(known).tolist(), best[:, 0].tolist(), strict=True):
             found[row] = units.words[number]
     return AnalogyResults(correct, known, found)
+
+
+def _check_approximate(options: EmbedOptions) -> None:
+    if options.index is None:
+        raise UsageError("searches the texts of a file", where="--approximate", hint="Add --index")
+    if importlib.util.find_spec("usearch") is None:
+        raise UsageError(
+            "approximate search needs usearch",
+            where="--approximate",
+            hint=f"pip install '{DISTRIBUTION}[search]', or search exactly without it",
+        )
 
 
 def _embed_file(

@@ -116,6 +116,30 @@ def test_a_text_is_found_in_a_file_that_holds_it(words, tmp_path):
     assert row["nearest"][0]["similarity"] == pytest.approx(1, abs=1e-5)
 
 
+@pytest.mark.search
+def test_approximate_search_finds_the_texts_of_exact_search(words, tmp_path):
+    index = str(SAMPLES / "sentences.txt")
+    asked = [str(SAMPLES / "sentences_new.txt")]
+    exact, graph = (
+        predicted(
+            words, asked, tmp_path / f"{name}.jsonl", index=index, approximate=name == "graph"
+        )
+        for name in ("exact", "graph")
+    )
+    assert [row["prediction"] for row in graph] == [row["prediction"] for row in exact]
+
+
+def test_approximate_search_needs_a_file_and_its_package(words, tmp_path, monkeypatch):
+    from aitk.nlp.tasks import embed_search
+
+    with pytest.raises(UsageError, match="--index"):
+        predicted(words, [], tmp_path / "o.jsonl", nearest="refund", approximate=True)
+    monkeypatch.setattr(embed_search.importlib.util, "find_spec", lambda name: None)
+    index = str(SAMPLES / "sentences.txt")
+    with pytest.raises(UsageError, match="needs usearch"):
+        predicted(words, [], tmp_path / "o.jsonl", nearest="a", index=index, approximate=True)
+
+
 def test_rows_come_from_files_or_from_an_option(words, tmp_path):
     with pytest.raises(UsageError, match="no rows given"):
         predicted(words, [], tmp_path / "o.jsonl")
