@@ -90,7 +90,9 @@ class Request:
         needed = self.lines.predict_options if isinstance(self.lines, IndexedLines) else {}
         self.chosen: Any = resolve(self.task.predict_options, {**needed, **predict_options})
         self.given = (
-            self.task.rows_in_options(self.chosen) if isinstance(self.task, ReadsOptions) else []
+            self.task.rows_in_options(self.chosen, self.reading)
+            if isinstance(self.task, ReadsOptions)
+            else []
         )
         if bool(self.given) == bool(inputs):
             given = "rows must come from either INPUT or an option"

@@ -93,9 +93,11 @@ def _read(
 
 
 def _without_personal_data(item: Row | Refusal, redactor: Redactor) -> Row | Refusal:
+    return item if isinstance(item, Refusal) else _row_without_personal_data(item, redactor)
+
+
+def _row_without_personal_data(item: Row, redactor: Redactor) -> Row:
     """The row with a placeholder in place of each find; affected answers move and widen."""
-    if isinstance(item, Refusal):
-        return item
     fields = dict(item.fields)
     context = redactor.redact(fields["context"])
     fields |= {"context": context.text, "question": redactor(fields["question"])}
@@ -117,8 +119,8 @@ def _without_personal_data(item: Row | Refusal, redactor: Redactor) -> Row | Ref
     return dataclasses.replace(item, fields=fields, record=record, redacted=counts)
 
 
-def ask_about(source: str, question: str) -> Row:
-    """The row of one question about a text file.
+def ask_about(source: str, question: str, reading: QaReading) -> Row:
+    """The row of one question about a text file, without personal data where ``reading`` says so.
 
     Raises:
         DataError: the file does not exist or is not text.
@@ -127,7 +129,9 @@ def ask_about(source: str, question: str) -> Row:
     if not question.strip():
         raise UsageError("is empty", where="--question")
     fields = {"id": "", "context": _text_of(source), "question": question.strip()}
-    return Row(fields, source, 1, None, {"question": question.strip()})
+    row = Row(fields, source, 1, None, {"question": question.strip()})
+    redactor = redactor_of(reading)
+    return row if redactor is None else _row_without_personal_data(row, redactor)
 
 
 def _items(source: str, reading: QaReading, *, labelled: bool) -> Iterator[_Item | Refusal]:

@@ -16,6 +16,7 @@ from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Batch, Evaluation, Example, Metric, Note, Task
 from aitk.core.io.prediction_files import PredictionLines
 from aitk.core.metrics.baselines import Baseline, Rows
+from aitk.core.privacy.redaction import redactor_of
 from aitk.nlp.data.embed_reading import EmbedInspector, read_rows
 from aitk.nlp.data.formats.vectors import NpyLines, VectorLines
 from aitk.nlp.data.options import SCORED, TEXTS, EmbedOptions, EmbedReading
@@ -170,13 +171,14 @@ class Embed(Task[EmbedAssets]):
         """See ``Configurable``: the file to search."""
         return assets if options is None else with_index(assets, options)
 
-    def rows_in_options(self, options: EmbedOptions) -> Sequence[Row]:
+    def rows_in_options(self, options: EmbedOptions, reading: EmbedReading) -> Sequence[Row]:
         """See ``ReadsOptions``: the text whose neighbours are requested."""
         if options.nearest is None:
             return []
         if not options.nearest.strip():
             raise UsageError("is empty", where="--nearest")
-        fields = {"text": options.nearest}
+        redactor = redactor_of(reading)
+        fields = {"text": redactor(options.nearest) if redactor else options.nearest}
         return [Row(fields, "--nearest", 1, record=fields)]
 
     def extend(

@@ -294,14 +294,14 @@ class QuestionAnswering(Task[QaAssets]):
 
     # Further capabilities -------------------------------------------------
 
-    def rows_in_options(self, options: QaPredictOptions) -> Sequence[Row]:
+    def rows_in_options(self, options: QaPredictOptions, reading: QaReading) -> Sequence[Row]:
         """See ``ReadsOptions``: ``--question`` about ``--context``."""
         if options.question is None and options.context is None:
             return []
         if options.question is None or options.context is None:
             lacking = "--question" if options.question is None else "--context"
             raise UsageError("a question needs its context, and vice versa", where=lacking)
-        return [ask_about(options.context, options.question)]
+        return [ask_about(options.context, options.question, reading)]
 
     def configure(self, assets: QaAssets, options: Any, *, open_scorer: Any) -> QaAssets:
         """See ``Configurable``: another "no answer" threshold."""

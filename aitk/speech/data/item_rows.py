@@ -13,6 +13,7 @@ import numpy as np
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.labels import MAX_LABEL_CHARACTERS, normalise
 from aitk.core.contract.rows import Refusal, Row
+from aitk.core.privacy.redaction import Redactor
 from aitk.speech.data.audio import (
     Clip,
     count_clipped,
@@ -40,14 +41,16 @@ def rows_of(
     content: Content | None,
     split: str | None,
     kinds: Counter[str],
+    redactor: Redactor | None = None,
 ) -> Iterator[Row | Refusal]:
     """The rows of one item: one, or several for a long recording without annotation.
 
-    ``kinds`` counts the kinds of audio.
+    ``kinds`` counts the kinds of audio; ``redactor`` replaces personal data in transcripts.
     """
     fields: dict[str, Any] = {}
     if content == "text":
-        fields["text"] = clean_transcript(item.content or "", reading)  # type: ignore[arg-type]
+        text = item.content or ""
+        fields["text"] = clean_transcript(text, reading, redactor)  # type: ignore[arg-type]
         if not fields["text"]:
             yield Refusal(item.file, item.line, "its text is empty after cleaning")
             return

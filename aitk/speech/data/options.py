@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from aitk.core.contract.labels import MultiLabelReading
 from aitk.core.contract.options import PredictOptions, option
+from aitk.core.privacy.options import Redaction
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,7 @@ class UnlabelledAudioReading(AudioReading):
 
 
 @dataclass(frozen=True)
-class TranscribedAudioReading(AudioReading):
+class TranscribedAudioReading(Redaction, AudioReading):
     """Recordings with transcripts."""
 
     text_column: str | None = option(None, "column of the transcript, by name or number from 1")

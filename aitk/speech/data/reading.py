@@ -21,6 +21,7 @@ from aitk.core.io.names import split_named
 from aitk.core.io.tables import SUFFIXES as TABLE_SUFFIXES
 from aitk.core.io.tables import file_suffix
 from aitk.core.io.tfds_source import PREFIX
+from aitk.core.privacy.redaction import redactor_of, with_counts
 from aitk.speech.data.audio import (
     SUFFIXES,
     inspect_audio,
@@ -97,6 +98,7 @@ def read_audio_records(
     """
     due = content if labelled else None
     note = once(note)
+    redactor = redactor_of(reading)
     same_kind = SameKind()
     held_out = _held_out(reading)
     number = -1
@@ -111,8 +113,8 @@ def read_audio_records(
                 yield number, item
                 continue
             split = held_out.get(item.speaker, "train") if held_out else item.split
-            rows = rows_of(item, reading, content=due, split=split, kinds=kinds)
-            for row in _stored(rows) if labelled else rows:
+            rows = rows_of(item, reading, content=due, split=split, kinds=kinds, redactor=redactor)
+            for row in with_counts(_stored(rows) if labelled else rows, redactor):
                 problem = None
                 if isinstance(row, Row):
                     problem = same_kind.problem(row.fields["audio"])

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from aitk.core.contract.errors import DataError
+from aitk.core.privacy.redaction import Redactor, tag_of
 from aitk.speech.data.options import TranscribedAudioReading
 
 # An apostrophe between letters belongs to its word: don't, l'eau.
@@ -15,8 +16,25 @@ _APOSTROPHE = re.compile(r"(?<=\w)['’ʼ](?=\w)")
 _KEPT = "\ue000"  # placeholder for such apostrophes; occurs in no text
 
 
-def clean_transcript(text: str, reading: TranscribedAudioReading) -> str:
-    """Normalise a transcript by the options, with single spaces; it may become empty."""
+def clean_transcript(
+    text: str, reading: TranscribedAudioReading, redactor: Redactor | None = None
+) -> str:
+    """Normalise a transcript by the options, with single spaces; it may become empty.
+
+    Args:
+        redactor: replaces personal data, before other steps obscure it; its tags stay as they are.
+    """
+    if redactor is None:
+        return _normalised(text, reading)
+    redacted = redactor.redact(text)
+    words, at = [], 0
+    for (start, end), kind in zip(redacted.spans, redacted.kinds, strict=True):
+        words += [_normalised(text[at:start], reading), tag_of(kind)]
+        at = end
+    return " ".join(filter(None, [*words, _normalised(text[at:], reading)]))
+
+
+def _normalised(text: str, reading: TranscribedAudioReading) -> str:
     if reading.unicode_form != "none":
         text = unicodedata.normalize(reading.unicode_form, text)  # type: ignore[arg-type]
     if reading.lowercase:

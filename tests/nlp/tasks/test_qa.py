@@ -8,7 +8,7 @@ import pytest
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import resolve
 from aitk.core.inference.prediction import decode_rows, measure_rows, predict_rows
-from aitk.nlp.data.options import QaPredictOptions
+from aitk.nlp.data.options import QaPredictOptions, QaReading
 from aitk.nlp.features.passages import FORBIDDEN
 from aitk.nlp.tasks.qa import QuestionAnswering
 
@@ -136,8 +136,17 @@ def test_the_same_question_about_another_context_is_another_row():
 def test_a_question_and_its_context_belong_together(tmp_path):
     (tmp_path / "page.txt").write_text(CONTEXT, encoding="utf-8")
     page = str(tmp_path / "page.txt")
-    (made,) = TASK.rows_in_options(QaPredictOptions(context=page, question="Who?"))
+    (made,) = TASK.rows_in_options(QaPredictOptions(context=page, question="Who?"), QaReading())
     assert made.fields["context"] == CONTEXT
-    assert TASK.rows_in_options(QaPredictOptions()) == []
+    assert TASK.rows_in_options(QaPredictOptions(), QaReading()) == []
     with pytest.raises(UsageError, match="needs its context"):
-        TASK.rows_in_options(QaPredictOptions(question="Who?"))
+        TASK.rows_in_options(QaPredictOptions(question="Who?"), QaReading())
+
+
+def test_a_question_in_options_is_redacted_like_a_file(tmp_path):
+    (tmp_path / "page.txt").write_text("Ann is ann@b.org.", encoding="utf-8")
+    options = QaPredictOptions(context=str(tmp_path / "page.txt"), question="Who is ann@b.org?")
+    (made,) = TASK.rows_in_options(options, QaReading(redact=["email"]))
+    assert made.fields["context"] == "Ann is [EMAIL]."
+    assert made.fields["question"] == made.record["question"] == "Who is [EMAIL]?"
+    assert made.redacted == {"email": 2}

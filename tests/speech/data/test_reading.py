@@ -230,3 +230,12 @@ def test_labels_and_speakers_that_look_alike_are_one_and_missing_ones_are_report
         "its label is nan, a missing value (--keep-na reads it as a name)",
         ("1", "5", None),
     ]
+
+
+def test_personal_data_in_transcripts_is_replaced_and_counted(save_sound, write):
+    save_sound("a.wav")
+    save_sound("b.wav")
+    table = write("lines.csv", "audio,text\na.wav,Mail Ann@b.org!\nb.wav,Good morning\n")
+    first, second = rows_of(table, redact=["all"])
+    assert first.fields["text"] == "mail [EMAIL]"
+    assert (first.redacted, second.redacted) == ({"email": 1}, {})

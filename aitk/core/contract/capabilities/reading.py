@@ -139,5 +139,5 @@ class ReadsOptions(Protocol):
     """A task whose predict options can contain rows, so that no file is needed."""
 
     @abstractmethod
-    def rows_in_options(self, options: Any) -> Sequence[Row]:
-        """The rows in the options, if any."""
+    def rows_in_options(self, options: Any, reading: Any) -> Sequence[Row]:
+        """The rows in the options, if any, read like those of files."""
