@@ -12,13 +12,13 @@ from typing import Any
 
 from aitk import registry as tasks
 from aitk.core.artifacts.drafts import own_folder
-from aitk.core.artifacts.samples import copy_samples
 from aitk.core.artifacts.targets import check_folder
 from aitk.core.contract.errors import AitkError
 from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.runtime import interrupts
 from aitk.core.runtime.child import python_command, python_environment
+from aitk.core.runtime.samples import copy_samples
 from aitk.stages.tools.chain import chain
 
 STEPS = ("prepare", "pretrain", "finetune", "evaluate", "compress", "predict", "explain")

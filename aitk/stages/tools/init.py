@@ -8,10 +8,10 @@ from pathlib import Path
 
 from aitk import registry as tasks
 from aitk.core.artifacts.drafts import draft_folder
-from aitk.core.artifacts.samples import copy_samples
 from aitk.core.contract.errors import UsageError
 from aitk.core.contract.options import unknown_name
 from aitk.core.contract.outcome import Outcome
+from aitk.core.runtime.samples import copy_samples
 
 TEMPLATES = Path(__file__).with_name("project")
 

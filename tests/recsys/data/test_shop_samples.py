@@ -10,7 +10,7 @@ import sys
 import numpy as np
 import pytest
 
-from aitk.core.artifacts.samples import sample_folder
+from aitk.core.runtime.samples import sample_folder
 
 FOLDER = sample_folder()
 NAMES = sorted(path.name for path in FOLDER.glob("shop_*"))

@@ -4,8 +4,8 @@ from collections import Counter
 
 import pytest
 
-from aitk.core.artifacts.samples import sample_folder
 from aitk.core.contract.rows import Row
+from aitk.core.runtime.samples import sample_folder
 from aitk.speech.data.options import AudioReading, LabelledAudioReading, TranscribedAudioReading
 from aitk.speech.data.reading import read_audio_rows
 

@@ -6,8 +6,8 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from aitk.core.artifacts.samples import sample_folder
 from aitk.core.contract.rows import Row
+from aitk.core.runtime.samples import sample_folder
 from aitk.vision.data.formats.masks import decode_mask, mask_names
 from aitk.vision.data.options import (
     ClassifyImages,

@@ -9,8 +9,8 @@ import aitk
 from aitk.core.artifacts.keras_arrays import read_layer
 from aitk.core.artifacts.opening import open_model
 from aitk.core.artifacts.run import Run
-from aitk.core.artifacts.samples import sample_folder
 from aitk.core.contract.errors import ArtifactError
+from aitk.core.runtime.samples import sample_folder
 from aitk.recsys.models.closed_form.array_ratings import OPENERS, open_arrays
 from aitk.recsys.models.closed_form.sparse import prune_neighbours
 from tests.recsys.models.test_closed_models import MODELS, batch, fit, log, table

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from aitk.core.artifacts.samples import copy_samples, sample_folder
+from aitk.core.runtime.samples import copy_samples, sample_folder
 from aitk.registry import TASKS
 
 FOLDER = sample_folder()
