@@ -69,7 +69,8 @@ def beam_search(
     """
     rows = len(starts)
     state = decoder.start(inputs, rows=rows, length=room_for(starts.shape[1] + max(limits)))
-    logits, state = decoder.advance(state, starts)
+    # The one hypothesis of a greedy search continues itself; of several, one step serves all.
+    logits, state = decoder.advance(state, starts, None if beams == 1 else np.arange(rows))
     searches = [_Search(limit, end_id, beams, alpha, best) for limit in limits]
     held = list(range(rows))
     width = 1
@@ -90,9 +91,8 @@ def beam_search(
         tokens = np.concatenate([searches[row].newest for row in held])[:, None]
         if drop or width < beams:
             state, width = decoder.take(state, parents), beams
-            logits, state = decoder.advance(state, tokens)
-        else:
-            logits, state = decoder.advance(state, tokens, parents)
+            parents = np.arange(len(tokens))
+        logits, state = decoder.advance(state, tokens, None if beams == 1 else parents)
 
 
 class _Search:

@@ -228,7 +228,8 @@ class KerasDecoder:
         self._start: Callable[..., Any] = model.start
         self._best: Callable[..., Any] = _best
         self._take: Callable[..., Any] = _take
-        self._prefill = self._step = self._advance
+        self._prefill = self._step = model.step
+        self._step_from: Callable[..., Any] = self._advance_from
         if keras.backend.backend() == "tensorflow":
             self._compile()
 
@@ -247,13 +248,17 @@ class KerasDecoder:
     ) -> tuple[Any, State]:
         import keras
 
-        if parents is None:
-            parents = np.arange(len(token_ids))
-        run = self._step if token_ids.shape[1] == 1 else self._prefill
-        tokens, place, parents = (
-            keras.ops.convert_to_tensor(each, "int32") for each in (token_ids, state.place, parents)
+        tokens, place = (
+            keras.ops.convert_to_tensor(each, "int32") for each in (token_ids, state.place)
         )
-        logits, cache = run(tokens, place, parents, state.memory, state.cache)
+        if parents is not None and token_ids.shape[1] > 1:
+            state, parents = self.take(state, parents), None
+        if parents is None:  # the cache stays as it is: copying it takes a sixth of a small step
+            run = self._step if token_ids.shape[1] == 1 else self._prefill
+            logits, cache = run(tokens, place, state.memory, state.cache)
+        else:
+            rows = keras.ops.convert_to_tensor(parents, "int32")
+            logits, cache = self._step_from(tokens, place, rows, state.memory, state.cache)
         return logits, State(state.place + token_ids.shape[1], state.memory, cache)
 
     def take(self, state: State, rows: np.ndarray) -> State:
@@ -272,7 +277,7 @@ class KerasDecoder:
 
         return keras.ops.convert_to_numpy(logits)
 
-    def _advance(
+    def _advance_from(
         self,
         tokens: Tensor,
         place: Tensor | int,
@@ -304,12 +309,11 @@ class KerasDecoder:
         self._start = compiled(
             self._model.start, specs(self._model.start_shapes, tf.int32), number, number
         )
-        self._step, self._prefill = (
-            compiled(
-                self._advance, tf.TensorSpec((None, new), tf.int32), number, rows, memory, cache
-            )
-            for new in (1, None)
-        )
+        token = tf.TensorSpec((None, 1), tf.int32)
+        tokens = tf.TensorSpec((None, None), tf.int32)
+        self._step = compiled(self._model.step, token, number, memory, cache)
+        self._prefill = compiled(self._model.step, tokens, number, memory, cache)
+        self._step_from = compiled(self._advance_from, token, number, rows, memory, cache)
         self._take = compiled(_take, rows, memory, cache)
         self._best = tf.function(_best, reduce_retracing=True, autograph=False)
 
