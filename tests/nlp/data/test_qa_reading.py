@@ -108,13 +108,21 @@ def test_a_refusal_names_its_question_and_cut_json_its_line(tmp_path):
 
 def test_a_question_is_asked_about_a_text_file(tmp_path):
     (tmp_path / "page.txt").write_text(CONTEXT, encoding="utf-8")
-    row = ask_about(str(tmp_path / "page.txt"), " Who? ")
+    row = ask_about(str(tmp_path / "page.txt"), " Who? ", QaReading())
     assert row.fields == {"id": "", "context": CONTEXT, "question": "Who?"}
     assert row.record == {"question": "Who?"}
     with pytest.raises(UsageError, match="empty"):
-        ask_about(str(tmp_path / "page.txt"), " ")
+        ask_about(str(tmp_path / "page.txt"), " ", QaReading())
     with pytest.raises(DataError, match="no such file"):
-        ask_about(str(tmp_path / "none.txt"), "Who?")
+        ask_about(str(tmp_path / "none.txt"), "Who?", QaReading())
+
+
+def test_a_question_loses_its_personal_data(tmp_path):
+    (tmp_path / "page.txt").write_text("Write to ann@example.com.", encoding="utf-8")
+    row = ask_about(
+        str(tmp_path / "page.txt"), "Is bob@example.com Bob?", QaReading(redact=["email"])
+    )
+    assert "ann@" not in row.fields["context"] and "bob@" not in row.fields["question"]
 
 
 def test_a_text_file_holds_no_questions(tmp_path):
