@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import importlib
-import json
 import math
 import tempfile
 import zipfile
@@ -16,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from aitk.core.contract.entry_points import declares
 from aitk.core.contract.errors import ArtifactError
 from aitk.core.io.values import parse_json
+from aitk.core.runtime.precision import is_emulated
 
 if TYPE_CHECKING:
     import keras
@@ -44,12 +44,18 @@ LIBRARY_ERRORS = (
     RuntimeError,
 )
 DAMAGED = "It may be truncated or made by another version"
+#: Policies of a training in mixed precision, whose weights are float32, and what they compute in.
+MIXED = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
 
 
-def load_keras(path: Path) -> keras.Model:
+def load_keras(path: Path, *, float32: bool = False) -> keras.Model:
     """Load a model, including layers of ``aitk`` and Keras Hub.
 
-    Keras' safe mode stays on: files with code of their own are refused.
+    Keras' safe mode stays on: files with code of their own are refused. A model that was trained in
+    mixed precision computes in it, but in float32 where the processor would emulate bfloat16.
+
+    Args:
+        float32: compute in float32, whatever the precision of the training.
 
     Raises:
         ArtifactError: the file is missing, damaged, refused, or not a model.
@@ -58,10 +64,12 @@ def load_keras(path: Path) -> keras.Model:
     import keras
 
     register_layers(config)
+    mixed = MIXED.keys() & set(_strings(config))
+    changed = bool(mixed) and (float32 or any(is_emulated(MIXED[name]) for name in mixed))
     try:
         with bounded_weights(path.stat().st_size, where=str(path)):
-            if path.stat().st_size > LARGE_BYTES:
-                model = _load_large(path)
+            if changed or path.stat().st_size > LARGE_BYTES:
+                model = _load_large(path, _in_float32(config) if changed else config)
             else:
                 model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except LIBRARY_ERRORS as error:
@@ -140,7 +148,28 @@ def bounded_weights(stored_bytes: int, *, where: str) -> Iterator[None]:
         layer_class.__init__, layer_class.add_weight = start, add_weight
 
 
-def _load_large(path: Path) -> Any:
+def _strings(config: Any) -> Iterator[str]:
+    """All strings that are values in a configuration."""
+    if isinstance(config, str):
+        yield config
+    elif isinstance(config, dict | list):
+        for value in config.values() if isinstance(config, dict) else config:
+            yield from _strings(value)
+
+
+def _in_float32(config: Any) -> Any:
+    """The configuration with float32 in place of mixed precision."""
+    if isinstance(config, dict):
+        return {
+            key: "float32" if key == "dtype" and value in MIXED.values() else _in_float32(value)
+            for key, value in config.items()
+        }
+    if isinstance(config, list):
+        return [_in_float32(value) for value in config]
+    return "float32" if isinstance(config, str) and config in MIXED else config
+
+
+def _load_large(path: Path, config: Any) -> Any:
     """Read the weights via a temporary file: Keras would read them into memory twice."""
     import keras
 
@@ -148,7 +177,6 @@ def _load_large(path: Path) -> Any:
         tempfile.TemporaryDirectory(prefix="aitk-weights-") as folder,
         zipfile.ZipFile(path) as archive,
     ):
-        config = json.loads(archive.read(CONFIGURATION))
         model = keras.saving.deserialize_keras_object(config, safe_mode=True)
         model.load_weights(archive.extract(WEIGHTS, folder))
     return model

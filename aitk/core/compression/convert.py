@@ -25,7 +25,9 @@ def main(folder: Path) -> None:
     from aitk.core.artifacts.keras_file import load_keras
 
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    model, target, format = load_keras(Path(job["source"])), Path(job["target"]), job["format"]
+    # Other formats have no kernels for products in bfloat16.
+    model = load_keras(Path(job["source"]), float32=True)
+    target, format = Path(job["target"]), job["format"]
     calibration = Calibration(folder)
     refused: dict[str, str] = {}
     for scheme in job["schemes"]:

@@ -119,3 +119,27 @@ def test_a_large_file_gives_the_same_model(tmp_path, monkeypatch):
     large = keras_file.load_keras(tmp_path / "model.keras")
     for each in (whole, large):
         assert np.array_equal(each(given), model(given))
+
+
+def test_mixed_precision_is_read_as_float32_where_it_is_wanted_or_emulated(tmp_path, monkeypatch):
+    import keras
+
+    x = keras.Input((4,))
+    y = keras.layers.Dense(3, dtype="mixed_bfloat16")(x)
+    y = keras.layers.Activation("tanh", dtype="mixed_bfloat16")(keras.ops.cast(y, "bfloat16"))
+    model = keras.Model(x, keras.layers.Activation("linear", dtype="float32")(y))
+    model.save(tmp_path / "m.keras")
+    rows = np.linspace(-1, 1, 8, dtype="float32").reshape(2, 4)
+
+    def dtypes(loaded):
+        return {layer.compute_dtype for layer in loaded._flatten_layers() if layer is not loaded}
+
+    mixed = keras_file.load_keras(tmp_path / "m.keras")
+    assert "bfloat16" in dtypes(mixed)
+    exact = keras_file.load_keras(tmp_path / "m.keras", float32=True)
+    assert dtypes(exact) == {"float32"}
+    kernel, bias = (np.asarray(array) for array in model.weights)
+    # The cast that the graph holds stays: it is no policy.
+    assert np.allclose(exact(rows), np.tanh(rows @ kernel + bias), atol=1e-2)
+    monkeypatch.setattr(keras_file, "is_emulated", lambda name: name == "bfloat16")
+    assert dtypes(keras_file.load_keras(tmp_path / "m.keras")) == {"float32"}

@@ -59,6 +59,22 @@ def write(model, folder, *, format, scheme):
     return path
 
 
+def test_a_model_trained_in_bfloat16_is_exported_in_float32(tmp_path):
+    import keras
+
+    keras.utils.set_random_seed(0)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        trained = text_model(recurrent=False)
+    finally:
+        keras.config.set_dtype_policy("float32")
+    trained.save(tmp_path / "model.keras")
+    export_model(tmp_path / "model.keras", tmp_path / MODEL_FILES["litert"], format="litert")
+    rows = batch(3, 7)
+    found = open_predictor(Run(tmp_path, {"format": "litert"}))(rows)
+    assert np.allclose(found, np.asarray(trained(rows), "float32"), atol=2e-2)
+
+
 @pytest.mark.parametrize(
     ("format", "scheme", "smaller", "tolerance"),
     [
