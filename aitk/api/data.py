@@ -126,7 +126,7 @@ def prepare(
             number.name(Path(out)), outcome=prepare_part(named, Path(out), number, **shared)
         )
     if workers is not None and workers > 1:
-        from aitk.stages.parts.prepared import prepare_with_workers
+        from aitk.stages.parts.workers import prepare_with_workers
 
         outcome = prepare_with_workers(named, Path(out), workers=workers, engine=engine, **shared)
         return Data(out, outcome=outcome)

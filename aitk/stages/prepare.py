@@ -7,7 +7,7 @@ import hashlib
 import os
 import time
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -23,6 +23,7 @@ from aitk.core.contract.rows import SPLITS, Refusal, Row
 from aitk.core.contract.task import Finding, Inspector, Note, Task
 from aitk.core.io.files import sha256_file, write_json
 from aitk.core.reporting.report import prepare_report
+from aitk.core.runtime import interrupts
 from aitk.core.runtime.versions import package_versions
 from aitk.registry import ENCODERS, TASKS, load_task
 from aitk.stages.options import PrepareOptions
@@ -33,7 +34,7 @@ MIN_DIVIDED_ROWS = 40
 
 
 class Origin(Protocol):
-    """Rows read by other processes (``stages.parts.prepared``)."""
+    """Rows read by other commands (``stages.parts.prepared``)."""
 
     @property
     def inputs(self) -> Sequence[Path]:
@@ -51,6 +52,27 @@ class Origin(Protocol):
         """The sources, in the form of ``describe_sources``."""
 
 
+class Workers(Protocol):
+    """Other processes that do the work on single rows (``stages.parts.workers``), step by step."""
+
+    def read(self, task: Task, folder: Path, note: Note) -> Accepted:
+        """Read all rows; what was accepted, which has been iterated.
+
+        Args:
+            folder: for temporary files.
+            note: receives notes on automatic decisions.
+        """
+
+    def described(self) -> Sequence[Mapping[str, Any]]:
+        """The sources, in the form of ``describe_sources``."""
+
+    def inspect(self, inspector: Inspector, digest: Fingerprint) -> Counter[str]:
+        """Count all rows in; how many each split has."""
+
+    def write(self, open_writer: Callable[[], DataWriter], summary: Mapping[str, Any]) -> None:
+        """Store all rows."""
+
+
 def prepare(
     sources: Sequence[str],
     out: Path,
@@ -60,6 +82,7 @@ def prepare(
     reading: Any,
     overwrite: bool = False,
     origin: Origin | None = None,
+    workers: Workers | None = None,
     reporter: Reporter,
 ) -> Outcome:
     """Read, clean, check, split and store rows; refuse invalid ones with a reason.
@@ -73,6 +96,7 @@ def prepare(
         task: full name of the task, ``nlp.classify``.
         reading: the task's reading options.
         origin: the rows, if they do not come from the sources themselves.
+        workers: what works on the rows, if this process does not.
     """
     worker = open_reader(task, sources, reading)
     shares = parse_shares(options.split)
@@ -80,19 +104,27 @@ def prepare(
     inputs: list[str | Path] = [*sources, *(origin.inputs if origin else ())]
     with draft_folder(out, inputs=inputs, options=reading, overwrite=overwrite) as folder:
         notes: list[str] = []
-        if origin is not None:
-            items = origin.rows(worker, folder, notes.append)
-            inspector = _inspector(worker, reading)
-        else:
-            inspector, items = _read(
-                worker, sources, reading, folder, options, shares, reporter, note=notes.append
-            )
-        accepted = Accepted(items, sources, folder, most=options.max_errors)
         digest = Fingerprint()
 
         def open_writer(summary: Mapping[str, Any]) -> DataWriter:
             description = f"{task} rows prepared by aitk"
             return DataWriter(folder, worker.features(summary), description=description)
+
+        def rule_of(named: Mapping[str | None, int]) -> Any:
+            return split_rule(named, shares, reporter, divide=options.held_out == "divide")
+
+        if workers is not None:
+            accepted = workers.read(worker, folder, notes.append)
+            inspector = _inspector(worker, reading)
+        else:
+            if origin is not None:
+                items = origin.rows(worker, folder, notes.append)
+                inspector = _inspector(worker, reading)
+            else:
+                inspector, items = _read(
+                    worker, sources, reading, folder, options, shares, reporter, note=notes.append
+                )
+            accepted = Accepted(items, sources, folder, most=options.max_errors)
 
         if isinstance(worker, Grouped):
             # All is known of the rows before the first of them comes.
@@ -103,43 +135,54 @@ def prepare(
             summary, findings = inspector.summary(), inspector.findings()
             pictures = summary.pop("pictures", [])
         else:
-            spool = Spool(folder / "spool", accepted)
-            divide = options.held_out == "divide"
-            rule = _split_rule(accepted.named, shares, reporter, divide=divide)
-            counts = Counter()
             assigned = bytearray()  # the number of each row's split
-            for row, key in spool.rows(worker):
-                split = rule(row.split, key, options.seed)
-                inspector.add(row, split)
-                counts[split] += 1
-                assigned.append(SPLITS.index(split))
-                digest.add(split, row.fields)
+            if workers is not None:
+                rule = rule_of(accepted.named)
+                counts = workers.inspect(inspector, digest)
+            else:
+                spool = Spool(folder / "spool", accepted)
+                rule = rule_of(accepted.named)
+                counts = Counter()
+                for fields, given, line, name in spool.records():
+                    interrupts.check()
+                    split = rule(given, worker.key(fields), options.seed)
+                    inspector.add(Row(fields, name, line, split=given), split)
+                    counts[split] += 1
+                    assigned.append(SPLITS.index(split))
+                    digest.add(split, fields)
             summary, findings = inspector.summary(), inspector.findings()
             pictures = summary.pop("pictures", [])
             if not counts["train"] and shares["train"]:
                 raise DataError(
                     "no rows remain for training", hint=f"See --split (now {options.split})"
                 )
-            split_rows = zip((SPLITS[number] for number in assigned), spool.fields(), strict=True)
-            write_rows(lambda: open_writer(summary), split_rows, reporter, total=len(assigned))
-            spool.remove()
+            if workers is not None:
+                workers.write(lambda: open_writer(summary), summary)
+            else:
+                names = (SPLITS[number] for number in assigned)
+                rows = (
+                    (split, kept[0]) for split, kept in zip(names, spool.records(), strict=True)
+                )
+                write_rows(lambda: open_writer(summary), rows, reporter, total=len(assigned))
+                spool.remove()
         if refusals := accepted.note():
             reporter.note(refusals)
         if getattr(reading, "redact", None):
             rows_redacted = accepted.redacted.pop("rows", 0)
             findings.append(_redaction_finding(accepted.redacted, rows_redacted))
             summary["redacted"] = {**accepted.redacted, "rows": rows_redacted}
-        rows = {split: counts[split] for split in SPLITS if counts[split]}
+        row_counts = {split: counts[split] for split in SPLITS if counts[split]}
+        read_by = workers or origin
         manifest: dict[str, Any] = {
             "version": FORMAT,
             "aitk": __version__,
             "task": task,
-            "sources": list(origin.described() if origin else describe_sources(sources)),
+            "sources": list(read_by.described() if read_by else describe_sources(sources)),
             "notes": notes,
             "reading": as_dict(reading),
             "options": as_dict(options),
             "split_rule": summary.get("protocol", rule.__doc__),
-            "rows": rows,
+            "rows": row_counts,
             "refused": accepted.refused,
             "fingerprint": str(digest),
             "summary": summary,
@@ -160,7 +203,7 @@ def prepare(
         facts={
             "data": str(out),
             "task": task,
-            "rows": rows,
+            "rows": row_counts,
             "refused": accepted.refused,
             "labels": summary.get("labels", []),
             "fingerprint": manifest["fingerprint"],
@@ -267,7 +310,7 @@ def _as_grouped(split: str | None, key: str, seed: int) -> str | None:
     return split
 
 
-def _split_rule(
+def split_rule(
     named: Mapping[str | None, int],
     shares: Mapping[str, float],
     reporter: Reporter,

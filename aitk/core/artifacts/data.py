@@ -23,8 +23,9 @@ from pathlib import Path
 from typing import Any
 
 from aitk.core.artifacts.drafts import missing_hint, recover
-from aitk.core.artifacts.number_rows import number_decoder, number_encoder
-from aitk.core.artifacts.plain_rows import plain_decoder, plain_encoder
+from aitk.core.artifacts.number_rows import number_decoder
+from aitk.core.artifacts.plain_rows import plain_decoder
+from aitk.core.artifacts.record_encoder import RecordEncoder
 from aitk.core.artifacts.stored_rows import (
     FILE_FORMAT,
     TEMPLATE,
@@ -33,7 +34,7 @@ from aitk.core.artifacts.stored_rows import (
     plain_splits,
 )
 from aitk.core.contract.errors import ArtifactError, DataError
-from aitk.core.contract.features import as_tfds
+from aitk.core.contract.rows import SPLITS
 from aitk.core.io.json_files import Count, check_shape, read_json
 from aitk.core.io.names import check_text
 
@@ -271,6 +272,7 @@ class DataWriter:
     def __init__(self, folder: Path, features: Mapping[str, Any], *, description: str):
         import tensorflow_datasets as tfds
 
+        self._encoder = RecordEncoder(features)
         identity = tfds.core.DatasetIdentity(
             name="data",
             version=tfds.core.Version("1.0.0"),
@@ -280,34 +282,29 @@ class DataWriter:
         self._info = tfds.core.DatasetInfo(
             builder=identity,
             description=description,
-            features=tfds.features.FeaturesDict(
-                {name: as_tfds(feature) for name, feature in features.items()}
-            ),
+            features=self._encoder.features,
         )
         self._info.set_file_format(file_format=FILE_FORMAT)
         self._folder = folder
-        plain = plain_encoder(self._info.features)
-        self._encode = plain or self._info.features.serialize_example
-        self._encode_all = number_encoder(self._info.features)
-        self._options = "group_size:1" + (",uncompressed" if plain else "")
+        self._options = "group_size:1" + (",uncompressed" if self._encoder.is_plain else "")
         self._splits: dict[str, _SplitWriter] = {}
 
     def write(self, split: str, rows: Sequence[Mapping[str, Any]]) -> None:
         """Append rows to a split."""
+        self.append(split, self._encoder.records(rows))
+
+    def append(self, split: str, records: Iterable[bytes]) -> None:
+        """Append rows that a ``RecordEncoder`` of the same features has encoded."""
         if split not in self._splits:
             self._splits[split] = _SplitWriter(self._folder, split, self._options)
-        writer = self._splits[split]
-        records: Iterable[bytes] = map(self._encode, rows)
-        if self._encode_all is not None:
-            records = self._encode_all(rows)
-        for record in records:
-            writer.add(record)
+        self._splits[split].add(records)
 
     def close(self) -> None:
         """Complete every split; afterwards the folder can be read."""
         from tensorflow_datasets.core.splits import SplitDict
 
-        self._info.set_splits(SplitDict([writer.finish() for writer in self._splits.values()]))
+        writers = [self._splits[split] for split in SPLITS if split in self._splits]
+        self._info.set_splits(SplitDict([writer.finish() for writer in writers]))
         self._info.write_to_directory(self._folder)
 
 
@@ -329,19 +326,26 @@ class _SplitWriter:
         self._bytes = 0
         self._shard: Any = None
 
-    def add(self, record: bytes) -> None:
-        """Append a record, to a new shard if the last one is full."""
-        if self._shard is None:
-            from array_record.python.array_record_module import ArrayRecordWriter
+    def add(self, records: Iterable[bytes]) -> None:
+        """Append records, to a new shard where the last one is full."""
+        shard = self._shard
+        for record in records:
+            if shard is None:
+                shard = self._open_shard()
+            shard.write(record)
+            self._lengths[-1] += 1
+            self._bytes += len(record)
+            if self._lengths[-1] == ROWS_PER_SHARD:
+                self._close_shard()
+                shard = None
 
-            path = self._template.sharded_filepath(shard_index=len(self._lengths), num_shards=None)
-            self._shard = ArrayRecordWriter(os.fspath(path), self._options)
-            self._lengths.append(0)
-        self._shard.write(record)
-        self._lengths[-1] += 1
-        self._bytes += len(record)
-        if self._lengths[-1] == ROWS_PER_SHARD:
-            self._close_shard()
+    def _open_shard(self) -> Any:
+        from array_record.python.array_record_module import ArrayRecordWriter
+
+        path = self._template.sharded_filepath(shard_index=len(self._lengths), num_shards=None)
+        self._shard = ArrayRecordWriter(os.fspath(path), self._options)
+        self._lengths.append(0)
+        return self._shard
 
     def finish(self) -> Any:
         """Close the last shard; the split's ``SplitInfo``."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from array import array
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
@@ -152,32 +153,39 @@ class ScoreReader:
 
 
 class ScoreStatistics:
-    """Running mean and standard deviation of the training scores."""
+    """Mean and standard deviation of the training scores, 8 bytes each."""
 
     def __init__(self) -> None:
-        self._count, self._mean, self._squares = 0, 0.0, 0.0
-        self._low, self._high = np.inf, -np.inf
+        self._scores = array("d")
 
     def add(self, score: float, split: str) -> None:
-        """Add a row (Welford 1962)."""
-        if split != "train":
-            return
-        self._count += 1
-        change = score - self._mean
-        self._mean += change / self._count
-        self._squares += change * (score - self._mean)
-        self._low, self._high = min(self._low, score), max(self._high, score)
+        """Add a row."""
+        if split == "train":
+            self._scores.append(score)
+
+    def state(self) -> bytes:
+        """See ``Mergeable``."""
+        return self._scores.tobytes()
+
+    def merge(self, state: bytes) -> None:
+        """See ``Mergeable``."""
+        self._scores.frombytes(state)
 
     def summary(self) -> dict[str, Any]:
         """``scores``: their mean, deviation and range, if there are training rows."""
-        if not self._count:
+        if not self._scores:
             return {}
-        deviation = float(np.sqrt(self._squares / self._count))
+        mean = squares = 0.0
+        for count, score in enumerate(self._scores, 1):  # Welford 1962
+            change = score - mean
+            mean += change / count
+            squares += change * (score - mean)
+        deviation = float(np.sqrt(squares / len(self._scores)))
         return {
             "scores": {
-                "mean": self._mean,
+                "mean": mean,
                 "deviation": deviation,
-                "lowest": float(self._low),
-                "highest": float(self._high),
+                "lowest": min(self._scores),
+                "highest": max(self._scores),
             }
         }

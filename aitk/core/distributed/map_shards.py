@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -57,17 +58,53 @@ def map_shards(
     """
     if not shards:
         return
-    workers = min(workers, len(shards))
-    opened = open_engine(engine, workers=workers)
-    mapped = _Map(opened, work, common, shards, what=what, total=total, reporter=reporter)
-    try:
-        yield from mapped.results(workers)
-    finally:
-        opened.close([*mapped.busy, *mapped.idle, *mapped.starting])
+    pool = WorkerPool(work, common, workers=min(workers, len(shards)), engine=engine)
+    with contextlib.closing(pool):
+        yield from pool.map(shards, what=what, total=total, reporter=reporter)
+
+
+class WorkerPool:
+    """Workers that stay for several calls of ``map``, each of which waits for the one before.
+
+    Args: see ``map_shards``.
+    """
+
+    def __init__(self, work: str, common: Message, *, workers: int, engine: str | None = None):
+        self._engine: Engine = open_engine(engine, workers=workers)
+        self._work, self._common, self._workers = work, common, workers
+        self._call: _Map | None = None
+
+    def map(
+        self,
+        shards: Sequence[Any],
+        *,
+        what: str,
+        total: int | None = None,
+        reporter: Reporter,
+    ) -> Iterator[Any]:
+        """Yield the result of each shard in order, as ``map_shards``. To be iterated to its end."""
+        call = _Map(
+            self._engine,
+            self._work,
+            self._common,
+            shards,
+            what=what,
+            total=total,
+            reporter=reporter,
+        )
+        if self._call is not None:
+            call.idle, call.starting = self._call.idle, self._call.starting
+        self._call = call
+        return call.results(self._workers)
+
+    def close(self) -> None:
+        """End all workers."""
+        call = self._call
+        self._engine.close([*call.busy, *call.idle, *call.starting] if call else [])
 
 
 class _Map:
-    """One call of ``map_shards``."""
+    """One call of ``map``."""
 
     def __init__(
         self,

@@ -50,6 +50,21 @@ class LabelTally:
         self._numbers.append(self._sets.setdefault(labels, len(self._sets)))
         self._splits.append(SPLITS.index(split))
 
+    def state(self) -> dict[str, Any]:
+        """See ``Mergeable``."""
+        return {
+            "sets": list(self._sets),
+            "numbers": self._numbers.tobytes(),
+            "splits": self._splits.tobytes(),
+            "several": self._several,
+        }
+
+    def merge(self, state: Mapping[str, Any]) -> None:
+        """See ``Mergeable``."""
+        merge_numbers(self._numbers, self._sets, state["numbers"], state["sets"])
+        self._splits.frombytes(state["splits"])
+        self._several |= state["several"]
+
     @property
     def numbers(self) -> np.ndarray:
         """(rows,) a number for each row's labels, equal for equal labels."""
@@ -103,6 +118,22 @@ class LabelTally:
     def _sizes(self) -> np.ndarray:
         """(rows,) number of labels per row."""
         return np.array([len(labels) for labels in self._sets])[self.numbers]
+
+
+def merge_numbers(
+    numbers: array[int], names: dict[Any, int], more: bytes, more_names: Sequence[Any]
+) -> None:
+    """Append the numbers of further rows, which another process gave to its own names.
+
+    Args:
+        numbers: (rows,) type ``I``, extended in place.
+        names: name -> number, in order; further names are added.
+        more: (rows,) indices into ``more_names``, of the same type.
+    """
+    renamed = [names.setdefault(name, len(names)) for name in more_names]
+    if more:
+        renumbered = np.array(renamed, np.uintc)[np.frombuffer(more, np.uintc)]
+        numbers.frombytes(renumbered.tobytes())
 
 
 def count_finding(

@@ -76,6 +76,20 @@ class EmbedInspector(TextInspector):
             self._low = min(self._low, fields["score"])
             self._high = max(self._high, fields["score"])
 
+    def state(self) -> dict[str, Any]:
+        return super().state() | {
+            "range": (self._low, self._high),
+            "same": self._same,
+            "rows": self._rows,
+        }
+
+    def merge(self, state: Mapping[str, Any]) -> None:
+        super().merge(state)
+        low, high = state["range"]
+        self._low, self._high = min(self._low, low), max(self._high, high)
+        self._same += state["same"]
+        self._rows += state["rows"]
+
     def findings(self) -> list[Finding]:
         found = super().findings()
         if self._form in (PAIRS, TRIPLETS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 from typing import Any
 
 from aitk.core.contract.rows import Row
@@ -29,6 +30,22 @@ class PairInspector:
         self._targets.add(dataclasses.replace(row, fields={"text": target}), split)
         self._rows += 1
         self._copied += source.casefold() == target.casefold() and any(map(str.isalpha, source))
+
+    def state(self) -> dict[str, Any]:
+        """See ``Mergeable``."""
+        return {
+            "sources": self._sources.state(),
+            "targets": self._targets.state(),
+            "rows": self._rows,
+            "copied": self._copied,
+        }
+
+    def merge(self, state: Mapping[str, Any]) -> None:
+        """See ``Mergeable``."""
+        self._sources.merge(state["sources"])
+        self._targets.merge(state["targets"])
+        self._rows += state["rows"]
+        self._copied += state["copied"]
 
     def findings(self) -> list[Finding]:
         copies = count_finding(

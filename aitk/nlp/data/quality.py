@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 from array import array
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from hashlib import blake2b
 from typing import Any
 
 import numpy as np
@@ -23,6 +24,7 @@ from aitk.core.metrics.class_checks import (
     HELD_OUT_SHARE,
     LabelTally,
     count_finding,
+    merge_numbers,
 )
 from aitk.nlp.data.languages import guess_languages, script_of
 from aitk.nlp.data.options import ScoreReading, TextReading
@@ -36,6 +38,10 @@ LONG_WORDS = 400
 LONG_TEXTS = "long texts"
 _EXAMPLES, _BARS = 10, 30
 _TEXTS_AT_ONCE, _CHARACTERS_AT_ONCE = 4096, 1 << 21
+#: Statistics of ``TextInspector`` to be joined, and to be added up.
+_ARRAYS = ("_hashes", "_lines", "_splits", "_characters", "_words")
+_COUNTERS = ("_languages", "_scripts")
+_COUNTS = ("_wordless", "_missing", "_garbled", "_pairs")
 _PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 # Scripts without spaces: Thai and Lao, kana, Chinese characters. Each character counts as a word.
 _UNSPACED = r"\u0e00-\u0eff\u3040-\u30ff\u3400-\u9fff\U00020000-\U0003ffff"
@@ -43,7 +49,7 @@ _WORD = re.compile(rf"[{_UNSPACED}]|[^\s{_UNSPACED}]+")
 
 
 class TextInspector:
-    """Inspects every accepted row once; see ``aitk.core.contract.task.Inspector``."""
+    """Inspects every accepted row once; see ``aitk.core.contract.capabilities.Mergeable``."""
 
     def __init__(self, reading: TextReading, *, labelled: bool = True):
         self._scores = ScoreStatistics() if isinstance(reading, ScoreReading) else None
@@ -85,6 +91,7 @@ class TextInspector:
         scripts = list(map(script_of, texts))
         self._scripts.update(scripts)
         self._languages.update(guess_languages(texts, scripts))
+        names = []
         for text in texts:
             if text.isprintable() and text.isascii() and "  " not in text:
                 # Single spaces are its only white space, so that its words need not be listed.
@@ -95,10 +102,39 @@ class TextInspector:
                 folded = " ".join(words)
                 count = len(words) if text.isascii() else count_words(text)
                 self._garbled += not text.isascii() and bool(_GARBLED.search(text))
-            self._hashes.append(hash(folded))
+            # ``hash`` of a text differs between processes.
+            names.append(blake2b(folded.encode("utf-8", "surrogatepass"), digest_size=8).digest())
             self._words.append(count)
             self._wordless += not any(map(str.isalnum, text))
             self._missing += text in MISSING
+        self._hashes.frombytes(b"".join(names))
+
+    def state(self) -> dict[str, Any]:
+        """See ``Mergeable``."""
+        self._inspect_texts()
+        return {
+            "arrays": {name: getattr(self, name).tobytes() for name in _ARRAYS},
+            "counters": {name: dict(getattr(self, name)) for name in _COUNTERS},
+            "counts": {name: getattr(self, name) for name in _COUNTS},
+            "files": list(self._files),
+            "file_numbers": self._file_numbers.tobytes(),
+            "labels": self._labels.state(),
+            "scores": self._scores.state() if self._scores is not None else None,
+        }
+
+    def merge(self, state: Mapping[str, Any]) -> None:
+        """See ``Mergeable``."""
+        self._inspect_texts()
+        for name in _ARRAYS:
+            getattr(self, name).frombytes(state["arrays"][name])
+        for name in _COUNTERS:
+            getattr(self, name).update(state["counters"][name])
+        for name in _COUNTS:
+            setattr(self, name, getattr(self, name) + state["counts"][name])
+        merge_numbers(self._file_numbers, self._files, state["file_numbers"], state["files"])
+        self._labels.merge(state["labels"])
+        if self._scores is not None:
+            self._scores.merge(state["scores"])
 
     def findings(self) -> list[Finding]:
         """All checks made, including those without a fault."""

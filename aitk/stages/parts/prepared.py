@@ -1,4 +1,4 @@
-"""``prepare`` in parts: several processes read the rows, and one joins them.
+"""``prepare --part``: several commands read the rows, and one joins them.
 
 A part holds the rows of every N-th block of records, each with the index of its record, so that
 the total number of records need not be known. Joined in the order of these indices, they go
@@ -8,7 +8,6 @@ through the rest of ``prepare`` as if it had read them itself.
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,7 +23,6 @@ from aitk.core.contract.outcome import Outcome
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.rows import Refusal, Row
 from aitk.core.contract.task import Note, Task, once
-from aitk.core.distributed.map_shards import map_shards
 from aitk.core.io.files import described, fingerprint, write_json
 from aitk.core.io.json_files import Count, check_shape, read_json
 from aitk.core.io.spool import dump_line, load_line
@@ -47,7 +45,6 @@ SHAPE = {
     "rows": Count,
     "refused": Count,
 }
-_WORK = "aitk.stages.parts.prepared:open_reading"
 _TELL_EVERY = 200  # records
 
 
@@ -83,33 +80,6 @@ def prepare_part(
             f"aitk {domain} prepare ... --part {following}, then: aitk join {out}.*-of-{part.total}"
             f" --out {out}"
         ),
-    )
-
-
-def prepare_with_workers(
-    sources: Sequence[str],
-    out: Path,
-    *,
-    workers: int,
-    engine: str | None,
-    task: str,
-    options: PrepareOptions,
-    reading: Any,
-    overwrite: bool = False,
-    reporter: Reporter,
-) -> Outcome:
-    """``prepare`` with rows read by several processes."""
-    check_divisible(task, sources, reading)
-    origin = _ReadByWorkers(sources, task, options, reading, workers, engine, reporter)
-    return prepare(
-        sources,
-        out,
-        task=task,
-        options=options,
-        reading=reading,
-        overwrite=overwrite,
-        origin=origin,
-        reporter=reporter,
     )
 
 
@@ -192,69 +162,6 @@ class _Joined:
     def described(self) -> Sequence[Mapping[str, Any]]:
         found: Sequence[Mapping[str, Any]] = self.parts[0].header["described"]
         return found
-
-
-@dataclass
-class _ReadByWorkers:
-    """Rows read by other processes while ``prepare`` waits for them."""
-
-    sources: Sequence[str]
-    task: str
-    options: PrepareOptions
-    reading: Any
-    workers: int
-    engine: str | None
-    reporter: Reporter
-    inputs: Sequence[Path] = ()
-
-    def rows(self, task: Task, folder: Path, note: Note) -> Iterator[Row | Refusal]:
-        shards = [
-            {"folder": str(folder / f"rows-{number}"), "part": [number, self.workers]}
-            for number in range(1, self.workers + 1)
-        ]
-        common = {
-            "task": self.task,
-            "sources": [*self.sources],
-            "options": as_dict(self.options),
-            "reading": as_dict(self.reading),
-            "place": os.getcwd(),
-        }
-        done = map_shards(
-            _WORK,
-            common,
-            shards,
-            workers=self.workers,
-            what="reading",
-            engine=self.engine,
-            reporter=self.reporter,
-        )
-        places = [Path(place) for place in done]
-        self._joined = _Joined([read_part(place) for place in places], self.reporter)
-        yield from self._joined.rows(task, folder, note)
-        for place in places:
-            for name in (ROWS, HEADER_FILE):
-                (place / name).unlink()
-            place.rmdir()
-
-    def described(self) -> Sequence[Mapping[str, Any]]:
-        return self._joined.described()
-
-
-def open_reading(common: Mapping[str, Any], *, reporter: Reporter) -> Any:
-    """The work function of ``--workers``: writes the part of a shard, returns its path."""
-    os.chdir(common["place"])
-    task = common["task"]
-    options = resolve(PrepareOptions, common["options"])
-    reading = resolve(load(TASKS[task].reading), common["reading"])
-
-    def work(shard: Mapping[str, Any]) -> str:
-        folder = Path(shard["folder"])
-        folder.mkdir(exist_ok=True)
-        part = PartNumber(*shard["part"])
-        _write_part(folder, part, common["sources"], task, options, reading, reporter=reporter)
-        return str(folder)
-
-    return work
 
 
 def _write_part(

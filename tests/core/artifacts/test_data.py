@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 import tensorflow_datasets as tfds
 
 from aitk.core.artifacts.data import DataWriter, load_data
+from aitk.core.artifacts.record_encoder import RecordEncoder
 from aitk.core.contract.errors import ArtifactError, DataError
 
 
@@ -140,3 +142,13 @@ def test_rows_are_those_that_tfds_reads(folder):
     plain, whole = load_data(folder), load_data(folder)
     whole.__dict__["_plain"] = None  # as of rows that are not plain
     assert plain.rows("train").take(range(3)) == whole.rows("train").take(range(3))
+
+
+def test_records_have_the_same_bytes_in_every_process():
+    """TensorFlow Datasets writes the fields in an order that differs between processes."""
+    names = [f"field{number}" for number in range(12)]
+    encoder = RecordEncoder(dict.fromkeys(names, np.float32))
+    assert not encoder.is_plain
+    (record,) = encoder.records([dict.fromkeys(names, 0.5)])
+    found = [record.index(name.encode()) for name in sorted(names)]
+    assert found == sorted(found)

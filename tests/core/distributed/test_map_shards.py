@@ -1,5 +1,6 @@
 """Shards over local processes: each once and in order, even if workers fail."""
 
+import contextlib
 import os
 import signal
 import textwrap
@@ -11,7 +12,7 @@ import pytest
 from aitk.core.contract.errors import DataError, Interrupted, TrainingError
 from aitk.core.contract.progress import Silent
 from aitk.core.distributed.local import LocalEngine, LocalWorker, shares_of_cpus
-from aitk.core.distributed.map_shards import map_shards
+from aitk.core.distributed.map_shards import WorkerPool, map_shards
 from aitk.core.runtime import interrupts
 
 WORK = """
@@ -86,6 +87,14 @@ def test_results_come_in_the_order_of_the_shards(square):
     assert heard.notes == ["every worker says this"]
     assert heard.done[-1] == 9
     assert len(list(square.folder.glob("opened-*"))) == 2  # each is opened once
+
+
+def test_the_workers_of_a_pool_stay_for_the_next_call(square):
+    work, common = "squares_of_numbers:squares", {"folder": str(square.folder)}
+    with contextlib.closing(WorkerPool(work, common, workers=2)) as pool:
+        for _ in range(3):
+            assert list(pool.map(range(4), what="squaring", reporter=Silent())) == [0, 1, 4, 9]
+    assert len(list(square.folder.glob("opened-*"))) == 2
 
 
 def test_no_more_workers_start_than_there_are_shards(square):

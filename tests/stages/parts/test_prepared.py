@@ -13,7 +13,7 @@ from aitk.core.contract.progress import Silent
 from aitk.registry import TASKS, load
 from aitk.stages.options import PrepareOptions
 from aitk.stages.parts.join import join
-from aitk.stages.parts.prepared import prepare_part, prepare_with_workers
+from aitk.stages.parts.prepared import prepare_part
 from aitk.stages.prepare import prepare
 
 SAMPLES = Path(__file__).parents[3] / "sample_data"
@@ -102,15 +102,6 @@ def test_personal_data_is_replaced_in_parts_and_counted_in_all(asked, tmp_path):
     joined(sorted(tmp_path.glob("parts.*")), tmp_path / "parts")
     check_same(tmp_path / "whole", tmp_path / "parts")
     assert load_data(tmp_path / "parts").summary["redacted"]["rows"] == 40
-
-
-def test_workers_write_what_one_process_writes(asked, tmp_path):
-    prepare(asked["sources"], tmp_path / "whole", **rest(asked))
-    prepare_with_workers(
-        asked["sources"], tmp_path / "shared", workers=2, engine=None, **rest(asked)
-    )
-    check_same(tmp_path / "whole", tmp_path / "shared")
-    assert not list((tmp_path / "shared").glob("rows-*"))
 
 
 def test_a_missing_part_is_named(asked, tmp_path):

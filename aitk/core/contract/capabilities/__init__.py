@@ -58,6 +58,9 @@ from aitk.core.contract.capabilities.reading import (
     Inspects as Inspects,
 )
 from aitk.core.contract.capabilities.reading import (
+    Mergeable as Mergeable,
+)
+from aitk.core.contract.capabilities.reading import (
     ReadsOptions as ReadsOptions,
 )
 from aitk.core.contract.capabilities.reading import (

@@ -48,6 +48,20 @@ class Inspects(Protocol):
 
 
 @runtime_checkable
+class Mergeable(Inspector, Protocol):
+    """An inspector whose statistics of consecutive rows, taken by several processes, merge into
+    those of one process, to the last digit."""
+
+    @abstractmethod
+    def state(self) -> dict[str, Any]:
+        """What was found so far: values that ``marshal`` stores."""
+
+    @abstractmethod
+    def merge(self, state: Mapping[str, Any]) -> None:
+        """Count in the rows that follow, of which another inspector gave this ``state``."""
+
+
+@runtime_checkable
 class Grouped(Protocol[AssetsT_contra]):
     """A task whose rows depend on each other (events of one log), so it groups and splits them."""
 

@@ -105,6 +105,13 @@ class DialogueInspector(TextInspector):
         if "messages" in row.fields:
             self._messages.update(each["role"] for each in json.loads(row.fields["messages"]))
 
+    def state(self) -> dict[str, Any]:
+        return super().state() | {"messages": dict(self._messages)}
+
+    def merge(self, state: Mapping[str, Any]) -> None:
+        super().merge(state)
+        self._messages.update(state["messages"])
+
     def findings(self) -> list[Finding]:
         found = super().findings()
         # Every window of a passage is read.

@@ -1,0 +1,43 @@
+"""Rows to the records that are stored of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from aitk.core.artifacts.number_rows import number_encoder
+from aitk.core.artifacts.plain_rows import plain_encoder
+from aitk.core.artifacts.stored_rows import example_class
+from aitk.core.contract.features import as_tfds
+
+
+class RecordEncoder:
+    """Encodes rows as they are stored.
+
+    Args:
+        features: of a row, as ``Task.features`` gives them.
+    """
+
+    def __init__(self, features: Mapping[str, Any]):
+        import tensorflow_datasets as tfds
+
+        self.features = tfds.features.FeaturesDict(
+            {name: as_tfds(feature) for name, feature in features.items()}
+        )
+        plain = plain_encoder(self.features)
+        self.is_plain = plain is not None
+        self._encode = plain or self._repeatable
+        self._parse = example_class().FromString
+        self._encode_all = number_encoder(self.features)
+
+    def records(self, rows: Sequence[Mapping[str, Any]]) -> Iterable[bytes]:
+        """The record of each row."""
+        if self._encode_all is not None:
+            return self._encode_all(rows)
+        return map(self._encode, rows)
+
+    def _repeatable(self, row: Mapping[str, Any]) -> bytes:
+        """The record of TensorFlow Datasets with its fields in order, which it does not keep."""
+        record = self.features.serialize_example(row)
+        repeatable: bytes = self._parse(record).SerializeToString(deterministic=True)
+        return repeatable
