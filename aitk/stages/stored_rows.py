@@ -27,7 +27,6 @@ _LINES_AT_ONCE = 64  # of any length
 _SIZE = struct.Struct("<Q")
 _PLAIN = {str, int, float, bool, bytes, type(None)}
 _STORED = {*_PLAIN, np.ndarray}
-_TEXT = {str}
 
 
 class Accepted:
@@ -199,12 +198,19 @@ class Fingerprint:
 
     def add(self, split: str, fields: Mapping[str, Any]) -> None:
         """Count in a row; its fields may be arrays as well as JSON values."""
-        if _TEXT.issuperset(map(type, fields.values())):  # most rows of text
-            names = tuple(fields)
-            if (starts := self._quoted.get(names)) is None:
-                starts = [(f"{_quoted(name)}: ", name) for name in sorted(names)]
+        names = tuple(fields)
+        if (starts := self._quoted.get(names)) is None:
+            starts = [(f"{_quoted(name)}: ", name) for name in sorted(names)]
+            if all(type(value) is str for value in fields.values()):  # those of the next, perhaps
                 self._quoted[names] = starts
+            else:
+                starts = []
+        try:
             members = ", ".join([start + _quoted(fields[name]) for start, name in starts])
+        except TypeError:  # not only texts
+            del self._quoted[names]
+            starts = []
+        if starts:
             self._waiting.append(f"{split}\0{{{members}}}\n")
             if len(self._waiting) == _LINES_AT_ONCE:
                 self.flush()

@@ -16,6 +16,7 @@ and writing without TensorFlow.
 from __future__ import annotations
 
 import functools
+import itertools
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ FORMAT = 1
 TABLES = "tables"
 ROWS_PER_SHARD = 100_000
 ROWS_AT_ONCE = 64  # a row may be an image
+_RECORDS_AT_ONCE = 64
 LONGEST_REASON = 200  # characters of a library's message
 FEATURES, INFO = "features.json", "dataset_info.json"
 #: The modules of the classes that store rows: loading a file imports nothing else.
@@ -328,16 +330,19 @@ class _SplitWriter:
 
     def add(self, records: Iterable[bytes]) -> None:
         """Append records, to a new shard where the last one is full."""
-        shard = self._shard
-        for record in records:
-            if shard is None:
-                shard = self._open_shard()
-            shard.write(record)
-            self._lengths[-1] += 1
-            self._bytes += len(record)
+        source = iter(records)
+        while True:
+            left = ROWS_PER_SHARD - self._lengths[-1] if self._shard is not None else ROWS_PER_SHARD
+            some = list(itertools.islice(source, min(left, _RECORDS_AT_ONCE)))
+            if not some:
+                return
+            write = (self._shard or self._open_shard()).write
+            for record in some:
+                write(record)
+            self._lengths[-1] += len(some)
+            self._bytes += sum(map(len, some))
             if self._lengths[-1] == ROWS_PER_SHARD:
                 self._close_shard()
-                shard = None
 
     def _open_shard(self) -> Any:
         from array_record.python.array_record_module import ArrayRecordWriter

@@ -14,6 +14,7 @@ from aitk.core.artifacts.stored_rows import example_class
 from aitk.core.contract.errors import DataError
 
 TEXT, LABEL = "Text", "ClassLabel"
+_CACHED_SIZES = 1024
 
 
 def plain_encoder(features: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], bytes] | None:
@@ -24,7 +25,7 @@ def plain_encoder(features: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], 
     """
     if not _are_plain(features):
         return None
-    parts: list[tuple[str, bytes, dict[str, bytes] | None]] = []
+    parts: list[tuple[str, bytes, list[bytes], dict[str, bytes] | None]] = []
     for name, feature in sorted(features.items()):
         key = _field(1, name.encode())
         entries = None
@@ -34,13 +35,17 @@ def plain_encoder(features: Mapping[str, Any]) -> Callable[[Mapping[str, Any]], 
                 label: _field(1, key + _field(2, _field(3, _field(1, _varint(number)))))
                 for number, label in enumerate(feature.names)
             }
-        parts.append((name, key, entries))
+        starts = [_text_start(key, size) for size in range(_CACHED_SIZES)]
+        parts.append((name, key, starts, entries))
 
     def encode(row: Mapping[str, Any]) -> bytes:
         found = b""
-        for name, key, entries in parts:
+        for name, key, starts, entries in parts:
             if entries is None:
-                found += _text_entry(key, row[name].encode())
+                text = row[name].encode()
+                size = len(text)
+                found += starts[size] if size < _CACHED_SIZES else _text_start(key, size)
+                found += text
             elif (entry := entries.get(row[name])) is not None:
                 found += entry
             else:
@@ -80,16 +85,14 @@ def _are_plain(features: Mapping[str, Any]) -> bool:
     return all(type(feature).__name__ in (TEXT, LABEL) for feature in features.values())
 
 
-def _text_entry(key: bytes, text: bytes) -> bytes:
-    """``_field(1, key + _field(2, _field(1, _field(1, text))))`` in one go: the entry of a text in
-    a map of features."""
-    size = _size(len(text))
-    values = b"\n" + size
-    inner = _size(len(text) + len(values))
-    feature = b"\n" + inner
-    outer = _size(len(text) + len(values) + len(feature))
-    whole = len(key) + 1 + len(outer) + len(feature) + len(values) + len(text)
-    return b"".join((b"\n", _size(whole), key, b"\x12", outer, feature, values, text))
+def _text_start(key: bytes, length: int) -> bytes:
+    """What stands before a text of ``length`` bytes in ``_field(1, key + _field(2, _field(1,
+    _field(1, text))))``, the entry of a text in a map of features."""
+    values = b"\n" + _size(length)
+    feature = b"\n" + _size(length + len(values))
+    outer = b"\x12" + _size(length + len(values) + len(feature))
+    whole = len(key) + len(outer) + len(feature) + len(values) + length
+    return b"".join((b"\n", _size(whole), key, outer, feature, values))
 
 
 def _field(number: int, content: bytes) -> bytes:

@@ -136,11 +136,12 @@ class LabelReader:
 
     def __init__(self, reading: MultiLabelReading, names: NameReader):
         self._reading, self._names = reading, names
+        self._has_many = reading.has_many_labels
 
     @property
     def has_many(self) -> bool:
         """Whether it reads several labels."""
-        return self._reading.has_many_labels
+        return self._has_many
 
     def read(
         self, record: Mapping[str, Any], columns: Sequence[str]
@@ -156,7 +157,7 @@ class LabelReader:
 
     def read_value(self, value: Any) -> tuple[dict[str, Any], str | None]:
         """The fields of a record from the value with its label or labels."""
-        if not self._reading.has_many_labels:
+        if not self._has_many:
             name, problem = self._names.read(value, "label")
             return {"label": name}, problem
         parts = self._split(value)

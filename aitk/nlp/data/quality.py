@@ -37,6 +37,7 @@ LONG_WORDS = 400
 #: The check of texts of more words.
 LONG_TEXTS = "long texts"
 _EXAMPLES, _BARS = 10, 30
+_LONGEST_MISSING = max(map(len, MISSING))
 _TEXTS_AT_ONCE, _CHARACTERS_AT_ONCE = 4096, 1 << 21
 #: Statistics of ``TextInspector`` to be joined, and to be added up.
 _ARRAYS = ("_hashes", "_lines", "_splits", "_characters", "_words")
@@ -67,18 +68,19 @@ class TextInspector:
         self._waiting = 0  # their characters
 
     def add(self, row: Row, split: str) -> None:
-        text = row.fields["text"]
-        if "pair" in row.fields:
+        fields = row.fields
+        text = fields["text"]
+        if "pair" in fields:
             self._pairs += 1
-            text = f"{text}\n{row.fields['pair']}"
+            text = f"{text}\n{fields['pair']}"
         self._texts.append(text)
         self._splits.append(SPLITS.index(split))
         self._lines.append(row.line)
         self._file_numbers.append(self._files.setdefault(row.file, len(self._files)))
         if self._scores is not None:
-            self._scores.add(row.fields["score"], split)
+            self._scores.add(fields["score"], split)
         if self._labelled:
-            self._labels.add(row.fields, split)
+            self._labels.add(fields, split)
         self._waiting += len(text)
         if len(self._texts) == _TEXTS_AT_ONCE or self._waiting > _CHARACTERS_AT_ONCE:
             self._inspect_texts()
@@ -93,7 +95,7 @@ class TextInspector:
         self._languages.update(guess_languages(texts, scripts))
         names = []
         for text in texts:
-            if text.isprintable() and text.isascii() and "  " not in text:
+            if text.isascii() and text.isprintable() and "  " not in text:
                 # Single spaces are its only white space, so that its words need not be listed.
                 folded = text.lower().strip(" ")
                 count = folded.count(" ") + bool(folded)
@@ -105,8 +107,8 @@ class TextInspector:
             # ``hash`` of a text differs between processes.
             names.append(blake2b(folded.encode("utf-8", "surrogatepass"), digest_size=8).digest())
             self._words.append(count)
-            self._wordless += not any(map(str.isalnum, text))
-            self._missing += text in MISSING
+            self._wordless += not (text[:1].isalnum() or any(map(str.isalnum, text)))
+            self._missing += len(text) <= _LONGEST_MISSING and text in MISSING
         self._hashes.frombytes(b"".join(names))
 
     def state(self) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from aitk.stages.options import PrepareOptions
 from aitk.stages.parts import workers as module
 from aitk.stages.parts.workers import prepare_with_workers
 from aitk.stages.prepare import prepare
-from aitk.stages.stored_rows import Block, load_block
+from aitk.stages.stored_rows import Block
 
 SAMPLES = Path(__file__).parents[3] / "sample_data"
 ROWS, REFUSED = 1200, 134
@@ -166,21 +166,3 @@ def test_ranges_hold_every_place_once():
         assert len(ranges) <= count
         largest = max(rows[start:end].sum() for start, end in ranges)
         assert largest <= rows.sum() / count + 17
-
-
-def test_a_block_keeps_arrays_and_other_values():
-    fields = [
-        {"text": "a", "score": 1.5, "image": b"png"},
-        {"audio": np.arange(6, dtype=np.float32).reshape(2, 3)[:, ::2], "text": "b"},
-        {"labels": ["x", "y"], "wave": np.arange(3, dtype=np.int16)},
-    ]
-    block = Block()
-    for line, each in enumerate(fields):
-        block.add(Row(each, "file", line, split="train"))
-    for line, (found, *place) in enumerate(load_block(block.dump(), where="here")):
-        assert found.keys() == fields[line].keys()
-        for name, value in fields[line].items():
-            np.testing.assert_array_equal(found[name], value, strict=isinstance(value, np.ndarray))
-            assert type(found[name]) is type(value)
-        assert place == ["train", line, "file"]
-    assert not block.rows
