@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
@@ -19,16 +20,21 @@ class RecordEncoder:
     """
 
     def __init__(self, features: Mapping[str, Any]):
-        import tensorflow_datasets as tfds
-
-        self.features = tfds.features.FeaturesDict(
-            {name: as_tfds(feature) for name, feature in features.items()}
-        )
-        plain = plain_encoder(self.features)
+        self._given = features
+        plain = plain_encoder(features)
         self.is_plain = plain is not None
         self._encode = plain or self._repeatable
         self._parse = example_class().FromString
-        self._encode_all = number_encoder(self.features)
+        self._encode_all = None if self.is_plain else number_encoder(self.features)
+
+    @functools.cached_property
+    def features(self) -> Any:
+        """The same of TensorFlow Datasets, which records of texts and labels do not need."""
+        import tensorflow_datasets as tfds
+
+        return tfds.features.FeaturesDict(
+            {name: as_tfds(feature) for name, feature in self._given.items()}
+        )
 
     def records(self, rows: Sequence[Mapping[str, Any]]) -> Iterable[bytes]:
         """The record of each row."""
