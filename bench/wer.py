@@ -3,8 +3,9 @@
     aitk speech predict RUN test.csv --out answers.jsonl [--lm FILE]
     python bench/wer.py answers.jsonl [MORE.jsonl ...]
 
-The lines hold the manifest's column ``text`` and the answer, which is then called ``text_2``. jiwer
-counts the errors; differences between files are given with paired bootstrap intervals.
+The lines hold the manifest's column ``text`` and the answer, which is then called
+``predicted_text``. jiwer counts the errors; differences between files are given with paired
+bootstrap intervals.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ def main(names: list[str]) -> None:
     first: np.ndarray | None = None
     for name in names:
         lines = [json.loads(line) for line in Path(name).read_text(encoding="utf-8").splitlines()]
-        pairs = [(line["text"], line["text_2"]) for line in lines if "error" not in line]
+        pairs = [(line["text"], line["predicted_text"]) for line in lines if "error" not in line]
         said, heard = zip(*pairs, strict=True)
         counted = jiwer.process_words(list(said), list(heard))
         told = (

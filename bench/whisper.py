@@ -67,7 +67,7 @@ def transcribe(run: Path, manifest: Path, rows: list[tuple[str, str]], source: s
     out = run.with_suffix(".jsonl")
     wall_s, cpu_s = aitk("predict", run, manifest, "--out", out)
     answers = [json.loads(line) for line in out.read_text(encoding="utf-8").splitlines()]
-    heard = [answer["text_2"] for answer in answers]
+    heard = [answer["predicted_text"] for answer in answers]
     metrics, _, _ = score_transcripts([plain(text) for _, text in rows], list(map(plain, heard)))
     lengths = [inspect_audio(file).seconds for file, _ in rows]
     print(f"\n{source}: WER {metrics['wer'].value:.4f}, CER {metrics['cer'].value:.4f}")
