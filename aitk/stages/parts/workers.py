@@ -16,7 +16,7 @@ import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, TypeGuard
 
 import numpy as np
 
@@ -156,7 +156,7 @@ class RowWorkers:
                 while content := file.read(_READ_BYTES):
                     digest.add_lines(content)
             lines.unlink()
-            if isinstance(inspector, Mergeable):
+            if _merges(inspector):
                 inspector.merge(marshal.loads((self._folder / f"state-{number}").read_bytes()))
                 continue
             for (fields, split, line, name), at in zip(
@@ -312,7 +312,7 @@ def _inspect(
     divide = options.held_out == "divide"
     rule = split_rule(named, parse_shares(options.split), Silent(), divide=divide)
     inspector = task.inspector(reading) if isinstance(task, Inspects) else None
-    if not isinstance(inspector, Mergeable):
+    if not _merges(inspector):
         inspector = None
     number, seed = shard["number"], options.seed
     splits = bytearray()
@@ -355,6 +355,19 @@ def _encode(folder: Path, shard: Mapping[str, Any], task: Task, reporter: Report
         for at in range(len(SPLITS)):
             if waiting[at]:
                 flush(at)
+
+
+def _merges(inspector: Inspector | None) -> TypeGuard[Mergeable]:
+    """Whether statistics merge: not those of a subclass that counts more than it inherits
+    ``merge`` for."""
+    if not isinstance(inspector, Mergeable):
+        return False
+    classes = type(inspector).__mro__
+    merging, adding = (
+        next(at for at, each in enumerate(classes) if name in vars(each))
+        for name in ("merge", "add")
+    )
+    return merging <= adding
 
 
 def _kept_rows(folder: Path, own: Sequence[int]) -> Iterator[Kept]:

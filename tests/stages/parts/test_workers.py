@@ -15,6 +15,9 @@ from aitk.core.contract.options import resolve
 from aitk.core.contract.progress import Silent
 from aitk.core.contract.rows import Row
 from aitk.core.distributed.local import LocalWorker
+from aitk.nlp.data.options import TagReading, TextReading
+from aitk.nlp.data.quality import TextInspector
+from aitk.nlp.data.tag_quality import TagInspector
 from aitk.registry import TASKS, load
 from aitk.stages.options import PrepareOptions
 from aitk.stages.parts import workers as module
@@ -156,6 +159,21 @@ def test_fewer_rows_than_workers_are_prepared(asked, tmp_path):
     prepare_shared(asked, tmp_path / "shared", workers=3)
     check_same(tmp_path / "whole", tmp_path / "shared")
     assert json.loads((tmp_path / "shared/dataset.json").read_text())["refused"] == 1
+
+
+def test_an_inspector_that_counts_more_than_it_merges_is_not_divided():
+    class Counts(TextInspector):
+        def add(self, row, split):
+            super().add(row, split)
+
+    class Merges(Counts):
+        def merge(self, state):
+            super().merge(state)
+
+    reading = TextReading()
+    found = [module._merges(each(reading)) for each in (TextInspector, Counts, Merges)]
+    assert found == [True, False, True]
+    assert not module._merges(TagInspector(TagReading()))
 
 
 def test_ranges_hold_every_place_once():
