@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
 BLOCK_ROWS = 16384
@@ -72,8 +74,9 @@ class NeighbourGraph:
         count = min(count, len(self._vectors))
         wide = min(PROPOSED * count, len(self._vectors))
         self._graph.expansion_search = max(self._graph.expansion_search, wide)
-        # A single query comes back without its axis.
-        proposed = np.asarray(self._graph.search(queries, wide).keys, np.int64)
+        # Of several types, by the number of queries: a single one comes back without its axis.
+        found: Any = self._graph.search(queries, wide)
+        proposed = np.asarray(found.keys, np.int64)
         proposed = np.sort(proposed.reshape(len(queries), wide), axis=1)
         cosines = np.einsum("qd,qpd->qp", queries, self._vectors[proposed])
         order = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
