@@ -13,6 +13,8 @@ from aitk.core.runtime import interrupts
 
 WARM_UPS = 3
 MEASUREMENTS = 50
+#: Slow models are timed for about so long, though for this many calls at least.
+LONGEST_S, FEWEST = 20.0, 5
 
 
 @dataclass(frozen=True)
@@ -24,13 +26,17 @@ class Latency:
 
 
 def measure_latency(predictor: Predictor, batches: Sequence[Mapping[str, np.ndarray]]) -> Latency:
-    """Time single calls, cycling through the batches. The first calls, which compile, are
-    excluded."""
-    taken_ms = []
+    """Time single calls, cycling through the batches in random order. The first calls, which
+    compile, are excluded."""
+    order = np.random.default_rng(0).permutation(len(batches))
+    taken_ms: list[float] = []
+    began = time.perf_counter()
     for number in range(WARM_UPS + max(MEASUREMENTS, len(batches))):
         interrupts.check()
         started = time.perf_counter()
-        predictor(batches[number % len(batches)])
+        if number >= WARM_UPS + FEWEST and started - began > LONGEST_S:
+            break
+        predictor(batches[order[number % len(batches)]])
         taken_ms.append((time.perf_counter() - started) * 1e3)
     counted = taken_ms[WARM_UPS:]
     return Latency(float(np.median(counted)), float(np.percentile(counted, 95)))
