@@ -87,8 +87,8 @@ def test_signals_end_a_running_command_with_130(kind: signal.Signals) -> None:
         stderr=subprocess.PIPE,
         text=True,
         env=os.environ | {"AITK_DEBUG": ""},
-        # A background job is started deaf to SIGINT, and its children inherit that.
-        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+        # A background job starts deaf to SIGINT, one under nohup to SIGHUP; children inherit it.
+        preexec_fn=lambda: signal.signal(kind, signal.SIG_DFL),
     )
     assert process.stdout is not None
     assert process.stdout.readline() == "ready\n"
