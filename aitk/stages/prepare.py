@@ -24,11 +24,10 @@ from aitk.core.contract.rows import SPLITS, Refusal, Row
 from aitk.core.contract.task import Finding, Inspector, Note, Task
 from aitk.core.io.files import sha256_file, write_json
 from aitk.core.reporting.report import prepare_report
-from aitk.core.runtime import interrupts
 from aitk.core.runtime.versions import package_versions
 from aitk.registry import ENCODERS, TASKS, load_task
 from aitk.stages.options import PrepareOptions
-from aitk.stages.stored_rows import Accepted, Fingerprint, Spool, write_rows
+from aitk.stages.stored_rows import Accepted, Fingerprint, SplitRule, SpooledRows, write_rows
 
 #: Minimum number of validation rows to divide: halves of fewer are too small to measure on.
 MIN_DIVIDED_ROWS = 40
@@ -53,7 +52,17 @@ class Origin(Protocol):
         """The sources, in the form of ``describe_sources``."""
 
 
-class Workers(Protocol):
+class RowSteps(Protocol):
+    """The work on single rows that follows reading: by this process or by others."""
+
+    def inspect(self, inspector: Inspector, rule: SplitRule, digest: Fingerprint) -> Counter[str]:
+        """Assign splits and count all rows in; how many each split has."""
+
+    def write(self, open_writer: Callable[[], DataWriter], summary: Mapping[str, Any]) -> None:
+        """Store all rows."""
+
+
+class Workers(RowSteps, Protocol):
     """Other processes that do the work on single rows (``stages.parts.workers``), step by step."""
 
     def read(self, task: Task, folder: Path, note: Note) -> Accepted:
@@ -66,12 +75,6 @@ class Workers(Protocol):
 
     def described(self) -> Sequence[Mapping[str, Any]]:
         """The sources, in the form of ``describe_sources``."""
-
-    def inspect(self, inspector: Inspector, digest: Fingerprint) -> Counter[str]:
-        """Count all rows in; how many each split has."""
-
-    def write(self, open_writer: Callable[[], DataWriter], summary: Mapping[str, Any]) -> None:
-        """Store all rows."""
 
 
 def prepare(
@@ -111,9 +114,6 @@ def prepare(
             description = f"{task} rows prepared by aitk"
             return DataWriter(folder, worker.features(summary), description=description)
 
-        def rule_of(named: Mapping[str | None, int]) -> Any:
-            return split_rule(named, shares, reporter, divide=options.held_out == "divide")
-
         if workers is not None:
             accepted = workers.read(worker, folder, notes.append)
             inspector = _inspector(worker, reading)
@@ -129,43 +129,26 @@ def prepare(
 
         if isinstance(worker, Grouped):
             # All is known of the rows before the first of them comes.
-            rule: Any = _as_grouped
+            rule: SplitRule = _as_grouped
             grouped = ((row.split or "train", row.fields) for row in accepted)
             writing = digest.added(grouped)
             counts = write_rows(lambda: open_writer(inspector.summary()), writing, reporter)
             summary, findings = inspector.summary(), inspector.findings()
             pictures = summary.pop("pictures", [])
         else:
-            assigned = bytearray()  # the number of each row's split
-            if workers is not None:
-                rule = rule_of(accepted.named)
-                counts = workers.inspect(inspector, digest)
-            else:
-                spool = Spool(folder / "spool", accepted)
-                rule = rule_of(accepted.named)
-                counts = Counter()
-                for fields, given, line, name in spool.records():
-                    interrupts.check()
-                    split = rule(given, worker.key(fields), options.seed)
-                    inspector.add(Row(fields, name, line, split=given), split)
-                    counts[split] += 1
-                    assigned.append(SPLITS.index(split))
-                    digest.add(split, fields)
+            steps: RowSteps = workers or SpooledRows(
+                folder / "spool", accepted, key=worker.key, seed=options.seed, reporter=reporter
+            )
+            divide = options.held_out == "divide"
+            rule = split_rule(accepted.named, shares, reporter, divide=divide)
+            counts = steps.inspect(inspector, rule, digest)
             summary, findings = inspector.summary(), inspector.findings()
             pictures = summary.pop("pictures", [])
             if not counts["train"] and shares["train"]:
                 raise DataError(
                     "no rows remain for training", hint=f"See --split (now {options.split})"
                 )
-            if workers is not None:
-                workers.write(lambda: open_writer(summary), summary)
-            else:
-                names = (SPLITS[number] for number in assigned)
-                rows = (
-                    (split, kept[0]) for split, kept in zip(names, spool.records(), strict=True)
-                )
-                write_rows(lambda: open_writer(summary), rows, reporter, total=len(assigned))
-                spool.remove()
+            steps.write(lambda: open_writer(summary), summary)
         if refusals := accepted.note():
             reporter.note(refusals)
         if getattr(reading, "redact", None):
@@ -317,7 +300,7 @@ def split_rule(
     reporter: Reporter,
     *,
     divide: bool,
-) -> Any:
+) -> SplitRule:
     """Choose the rule that assigns a split. The rule's docstring is stored in ``dataset.json``.
 
     Args:

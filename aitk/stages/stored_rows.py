@@ -17,14 +17,17 @@ from aitk.core.artifacts.data import DataWriter
 from aitk.core.contract.errors import DataError
 from aitk.core.contract.progress import Reporter
 from aitk.core.contract.rows import SPLITS, Refusal, Row
+from aitk.core.contract.task import Inspector
 from aitk.core.io.spool import dump_line, load_line
 from aitk.core.io.values import dump_json
+from aitk.core.runtime import interrupts
 
 ROWS_AT_ONCE = 1000
 #: A block of waiting rows ends at one of these. A row may be an image.
 _BLOCK_ROWS, _BLOCK_BYTES = 512, 1 << 20
 _LINES_AT_ONCE = 64  # of any length
 _SIZE = struct.Struct("<Q")
+_TEXT = {str}
 _PLAIN = {str, int, float, bool, bytes, type(None)}
 _STORED = {*_PLAIN, np.ndarray}
 
@@ -137,32 +140,71 @@ def load_block(content: bytes, *, where: str) -> Iterator[Kept]:
             yield {name: _unpacked(value) for name, value in fields[0].items()}, *record[1:]
 
 
-class Spool:
-    """Rows kept in a file of this process, for a second look at them."""
+#: The split that the files name, the key of the row and the seed -> the split of the row.
+SplitRule = Callable[[str | None, str, int], Any]
 
-    def __init__(self, path: Path, rows: Iterable[Row]):
-        self._path = path
+
+class SpooledRows:
+    """Rows kept in a file of this process, for a second and a third look at them.
+
+    Args:
+        key: of the fields of a row; see ``Task.key``.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        rows: Iterable[Row],
+        *,
+        key: Callable[[Mapping[str, Any]], str],
+        seed: int,
+        reporter: Reporter,
+    ):
+        self._path, self._key, self._seed, self._reporter = path, key, seed, reporter
+        self._assigned = bytearray()  # the number of each row's split
         with path.open("wb") as file:
             block = Block()
             for row in rows:
                 if block.add(row):
-                    _write_block(file, block.dump())
+                    write_chunk(file, block.dump())
             if block.rows:
-                _write_block(file, block.dump())
+                write_chunk(file, block.dump())
 
-    def records(self) -> Iterator[Kept]:
-        """Each row in order."""
-        with self._path.open("rb") as file:
-            while size := file.read(_SIZE.size):
-                content = file.read(_SIZE.unpack(size)[0])
-                yield from load_block(content, where=str(self._path))
+    def inspect(self, inspector: Inspector, rule: SplitRule, digest: Fingerprint) -> Counter[str]:
+        """See ``stages.prepare.RowSteps``."""
+        counts: Counter[str] = Counter()
+        for fields, given, line, name in self._records():
+            interrupts.check()
+            split = rule(given, self._key(fields), self._seed)
+            inspector.add(Row(fields, name, line, split=given), split)
+            counts[split] += 1
+            self._assigned.append(SPLITS.index(split))
+            digest.add(split, fields)
+        return counts
 
-    def remove(self) -> None:
+    def write(self, open_writer: Callable[[], DataWriter], summary: Mapping[str, Any]) -> None:
+        """See ``stages.prepare.RowSteps``."""
+        del summary
+        splits = (SPLITS[number] for number in self._assigned)
+        rows = ((split, kept[0]) for split, kept in zip(splits, self._records(), strict=True))
+        write_rows(open_writer, rows, self._reporter, total=len(self._assigned))
         self._path.unlink()
 
+    def _records(self) -> Iterator[Kept]:
+        with self._path.open("rb") as file:
+            for content in read_chunks(file):
+                yield from load_block(content, where=str(self._path))
 
-def _write_block(file: BinaryIO, content: bytes) -> None:
+
+def write_chunk(file: BinaryIO, content: bytes) -> None:
+    """Append bytes, which ``read_chunks`` gives back as they were."""
     file.write(_SIZE.pack(len(content)) + content)
+
+
+def read_chunks(file: BinaryIO) -> Iterator[bytes]:
+    """What each ``write_chunk`` wrote."""
+    while size := file.read(_SIZE.size):
+        yield file.read(_SIZE.unpack(size)[0])
 
 
 def _has_objects(fields: Mapping[str, Any]) -> bool:
@@ -198,19 +240,12 @@ class Fingerprint:
 
     def add(self, split: str, fields: Mapping[str, Any]) -> None:
         """Count in a row; its fields may be arrays as well as JSON values."""
-        names = tuple(fields)
-        if (starts := self._quoted.get(names)) is None:
-            starts = [(f"{_quoted(name)}: ", name) for name in sorted(names)]
-            if all(type(value) is str for value in fields.values()):  # those of the next, perhaps
+        if _TEXT.issuperset(map(type, fields.values())):  # most rows of text
+            names = tuple(fields)
+            if (starts := self._quoted.get(names)) is None:
+                starts = [(f"{_quoted(name)}: ", name) for name in sorted(names)]
                 self._quoted[names] = starts
-            else:
-                starts = []
-        try:
             members = ", ".join([start + _quoted(fields[name]) for start, name in starts])
-        except TypeError:  # not only texts
-            del self._quoted[names]
-            starts = []
-        if starts:
             self._waiting.append(f"{split}\0{{{members}}}\n")
             if len(self._waiting) == _LINES_AT_ONCE:
                 self.flush()

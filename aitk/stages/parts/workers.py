@@ -12,7 +12,6 @@ import contextlib
 import itertools
 import marshal
 import os
-import struct
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
@@ -37,7 +36,16 @@ from aitk.registry import TASKS, load
 from aitk.stages.options import PrepareOptions
 from aitk.stages.parts.prepared import check_divisible, numbered_rows
 from aitk.stages.prepare import describe_sources, open_reader, parse_shares, prepare, split_rule
-from aitk.stages.stored_rows import Accepted, Block, Fingerprint, Kept, load_block
+from aitk.stages.stored_rows import (
+    Accepted,
+    Block,
+    Fingerprint,
+    Kept,
+    SplitRule,
+    load_block,
+    read_chunks,
+    write_chunk,
+)
 
 _WORK = "aitk.stages.parts.workers:open_steps"
 _RANGES = 4  # for each worker: one is joined while the next are made
@@ -45,7 +53,6 @@ _TELL_EVERY = 200  # records
 _RECORDS_AT_ONCE = 64  # a record may be an image
 _READ_BYTES = 1 << 20
 _OPEN_FILES = 200  # there may be more workers than a process can open
-_SIZE = struct.Struct("<Q")
 #: Where consecutive rows are: bytes of the file of a part.
 _PLACE = np.dtype([("part", "<u4"), ("offset", "<u8"), ("size", "<u8"), ("rows", "<u4")])
 _READ, _INSPECT, _ENCODE = "read", "inspect", "encode"
@@ -91,7 +98,7 @@ class RowWorkers:
         reading: Any,
         reporter: Reporter,
     ):
-        self._common = {
+        common = {
             "task": task,
             "sources": [*sources],
             "options": as_dict(options),
@@ -99,15 +106,17 @@ class RowWorkers:
             "place": os.getcwd(),
         }
         self._sources, self._options = sources, options
-        self._workers, self._engine, self._reporter = workers, engine, reporter
+        self._workers, self._reporter = workers, reporter
+        self._pool = WorkerPool(_WORK, common, workers=workers, engine=engine)
 
     def read(self, task: Task, folder: Path, note: Note) -> Accepted:
         self._folder = folder / "rows"
         self._folder.mkdir()
-        common = self._common | {"folder": str(self._folder)}
-        self._pool = WorkerPool(_WORK, common, workers=self._workers, engine=self._engine)
         numbers = range(1, self._workers + 1)
-        shards = [{"step": _READ, "part": [number, self._workers]} for number in numbers]
+        shards = [
+            {"step": _READ, "folder": str(self._folder), "part": [number, self._workers]}
+            for number in numbers
+        ]
         for _ in self._pool.map(shards, what="reading", reporter=self._reporter):
             pass
         headers = [read_json(self._folder / f"part-{number}.json") for number in numbers]
@@ -145,7 +154,8 @@ class RowWorkers:
         found: Sequence[Mapping[str, Any]] = self._described
         return found
 
-    def inspect(self, inspector: Inspector, digest: Fingerprint) -> Counter[str]:
+    def inspect(self, inspector: Inspector, rule: SplitRule, digest: Fingerprint) -> Counter[str]:
+        del rule  # each worker finds the same by the names
         counts = np.zeros(len(SPLITS), np.int64)
         shard = {"step": _INSPECT, "named": list(self._named.items())}
         for number, own in enumerate(self._map(shard, "inspecting")):
@@ -173,7 +183,7 @@ class RowWorkers:
             for split in SPLITS:
                 path = self._folder / f"records-{number}-{split}"
                 with path.open("rb") as file:
-                    for content in _chunks(file):
+                    for content in read_chunks(file):
                         writer.append(split, marshal.loads(content))
                 path.unlink()
         writer.close()
@@ -182,13 +192,13 @@ class RowWorkers:
         self._folder.rmdir()
 
     def close(self) -> None:
-        if hasattr(self, "_pool"):
-            self._pool.close()
+        self._pool.close()
 
     def _map(self, shard: Mapping[str, Any], what: str) -> Iterator[tuple[int, int]]:
         """Each range of rows, once its step is done."""
         shards = [
-            {**shard, "number": number, "range": own} for number, own in enumerate(self._ranges)
+            {**shard, "folder": str(self._folder), "number": number, "range": own}
+            for number, own in enumerate(self._ranges)
         ]
         total = self._named.total()
         done = self._pool.map(shards, what=what, total=total, reporter=self._reporter)
@@ -202,11 +212,12 @@ def open_steps(common: Mapping[str, Any], *, reporter: Reporter) -> Callable[[An
     task_name = common["task"]
     options = resolve(PrepareOptions, common["options"])
     reading = resolve(load(TASKS[task_name].reading), common["reading"])
-    sources, folder = common["sources"], Path(common["folder"])
+    sources = common["sources"]
 
     def work(shard: Mapping[str, Any]) -> None:
         # Reading counts in a task: a shard that is repeated must not find the first attempt's.
         task = open_reader(task_name, sources, reading)
+        folder = Path(shard["folder"])
         if shard["step"] == _READ:
             part = PartNumber(*shard["part"])
             _read(folder, part, task, sources, reading, most=options.max_errors, reporter=reporter)
@@ -343,8 +354,7 @@ def _encode(folder: Path, shard: Mapping[str, Any], task: Task, reporter: Report
         ]
 
         def flush(at: int) -> None:
-            content = marshal.dumps(list(encoder.records(waiting[at])))
-            files[at].write(_SIZE.pack(len(content)) + content)
+            write_chunk(files[at], marshal.dumps(list(encoder.records(waiting[at]))))
             waiting[at].clear()
 
         rows = _counted(_kept_rows(folder, shard["range"]), reporter)
@@ -385,11 +395,6 @@ def _kept_rows(folder: Path, own: Sequence[int]) -> Iterator[Kept]:
                 files[number] = opened.enter_context((folder / f"rows-{number}").open("rb"))
             files[number].seek(offset)
             yield from load_block(files[number].read(size), where=str(folder))
-
-
-def _chunks(file: BinaryIO) -> Iterator[bytes]:
-    while size := file.read(_SIZE.size):
-        yield file.read(_SIZE.unpack(size)[0])
 
 
 def _ranges(rows: np.ndarray, count: int) -> list[tuple[int, int]]:
