@@ -43,7 +43,6 @@ FORMAT = 1
 TABLES = "tables"
 ROWS_PER_SHARD = 100_000
 ROWS_AT_ONCE = 64  # a row may be an image
-_RECORDS_AT_ONCE = 64
 LONGEST_REASON = 200  # characters of a library's message
 FEATURES, INFO = "features.json", "dataset_info.json"
 #: The modules of the classes that store rows: loading a file imports nothing else.
@@ -333,7 +332,7 @@ class _SplitWriter:
         source = iter(records)
         while True:
             left = ROWS_PER_SHARD - self._lengths[-1] if self._shard is not None else ROWS_PER_SHARD
-            some = list(itertools.islice(source, min(left, _RECORDS_AT_ONCE)))
+            some = list(itertools.islice(source, min(left, ROWS_AT_ONCE)))
             if not some:
                 return
             write = (self._shard or self._open_shard()).write

@@ -8,7 +8,6 @@ from typing import Any
 
 from aitk.core.artifacts.number_rows import number_encoder
 from aitk.core.artifacts.plain_rows import plain_encoder
-from aitk.core.artifacts.stored_rows import example_class
 from aitk.core.contract.features import as_tfds
 
 
@@ -24,7 +23,6 @@ class RecordEncoder:
         plain = plain_encoder(features)
         self.is_plain = plain is not None
         self._encode = plain or self._repeatable
-        self._parse = example_class().FromString
         self._encode_all = None if self.is_plain else number_encoder(self.features)
 
     @functools.cached_property
@@ -42,8 +40,15 @@ class RecordEncoder:
             return self._encode_all(rows)
         return map(self._encode, rows)
 
+    @functools.cached_property
+    def _serializer(self) -> Any:
+        from tensorflow_datasets.core.example_serializer import ExampleSerializer
+
+        return ExampleSerializer(self.features.get_serialized_info())
+
     def _repeatable(self, row: Mapping[str, Any]) -> bytes:
-        """The record of TensorFlow Datasets with its fields in order, which it does not keep."""
-        record = self.features.serialize_example(row)
-        repeatable: bytes = self._parse(record).SerializeToString(deterministic=True)
-        return repeatable
+        """The record of TensorFlow Datasets, whose own ``serialize_example`` orders fields as they
+        come."""
+        example = self._serializer.get_tf_example(self.features.encode_example(row))
+        record: bytes = example.SerializeToString(deterministic=True)
+        return record

@@ -136,12 +136,8 @@ class LabelReader:
 
     def __init__(self, reading: MultiLabelReading, names: NameReader):
         self._reading, self._names = reading, names
-        self._has_many = reading.has_many_labels
-
-    @property
-    def has_many(self) -> bool:
-        """Whether it reads several labels."""
-        return self._has_many
+        #: Whether it reads several labels.
+        self.has_many = reading.has_many_labels
 
     def read(
         self, record: Mapping[str, Any], columns: Sequence[str]
@@ -157,7 +153,7 @@ class LabelReader:
 
     def read_value(self, value: Any) -> tuple[dict[str, Any], str | None]:
         """The fields of a record from the value with its label or labels."""
-        if not self._has_many:
+        if not self.has_many:
             name, problem = self._names.read(value, "label")
             return {"label": name}, problem
         parts = self._split(value)

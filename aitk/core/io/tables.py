@@ -214,22 +214,15 @@ def _open_delimited(
     preview = [_with_points(record, commas) for record in preview]
 
     def records(batches: Iterable[LineBatch], skip: bool) -> Iterator[tuple[int, Record] | Refusal]:
-        last = named[-1] if len(named) > 1 else None
         for number, fields, problem in split_batches(batches, delimiter, width=len(columns)):
             if skip:
                 skip = False
-            elif (
-                last is not None
-                and fields
-                and fields[-1].endswith(last)
-                and _repeats(fields, named)
-            ):
+            elif _repeats(fields, named):
                 yield Refusal(source, number, "it repeats the header, as in concatenated files")
             elif problem:
                 yield Refusal(source, number, problem)
             else:
-                record = dict(zip(columns, fields, strict=True))
-                yield number, _with_points(record, commas) if commas else record
+                yield number, _with_points(dict(zip(columns, fields, strict=True)), commas)
 
     def blocks() -> Iterator[TableBlock]:
         skip = bool(header)

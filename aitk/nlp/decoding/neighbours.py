@@ -65,7 +65,7 @@ class NeighbourGraph:
         from usearch.index import Index
 
         self._vectors = vectors
-        self._graph = Index(ndim=vectors.shape[1], metric="ip")
+        self._graph: Any = Index(ndim=vectors.shape[1], metric="ip")
         # One thread: the graph depends on the order in which rows are added.
         self._graph.add(np.arange(len(vectors)), vectors, threads=1)
 
@@ -74,9 +74,8 @@ class NeighbourGraph:
         count = min(count, len(self._vectors))
         wide = min(PROPOSED * count, len(self._vectors))
         self._graph.expansion_search = max(self._graph.expansion_search, wide)
-        # Of several types, by the number of queries: a single one comes back without its axis.
-        found: Any = self._graph.search(queries, wide)
-        proposed = np.asarray(found.keys, np.int64)
+        # A single query comes back without its axis.
+        proposed = np.asarray(self._graph.search(queries, wide).keys, np.int64)
         proposed = np.sort(proposed.reshape(len(queries), wide), axis=1)
         cosines = np.einsum("qd,qpd->qp", queries, self._vectors[proposed])
         order = np.argsort(-cosines, axis=1, kind="stable")[:, :count]
