@@ -44,7 +44,7 @@ LIBRARY_ERRORS = (
     RuntimeError,
 )
 DAMAGED = "It may be truncated or made by another version"
-#: Policies of a training in mixed precision, whose weights are float32, and what they compute in.
+#: Keras' mixed-precision policies and what they compute in; their weights are float32.
 MIXED = {"mixed_bfloat16": "bfloat16", "mixed_float16": "float16"}
 
 
@@ -52,7 +52,7 @@ def load_keras(path: Path, *, float32: bool = False) -> keras.Model:
     """Load a model, including layers of ``aitk`` and Keras Hub.
 
     Keras' safe mode stays on: files with code of their own are refused. A model that was trained in
-    mixed precision computes in it, but in float32 where the processor would emulate bfloat16.
+    mixed precision also predicts in it, but in float32 where the processor would emulate bfloat16.
 
     Args:
         float32: compute in float32, whatever the precision of the training.
@@ -69,7 +69,7 @@ def load_keras(path: Path, *, float32: bool = False) -> keras.Model:
     try:
         with bounded_weights(path.stat().st_size, where=str(path)):
             if changed or path.stat().st_size > LARGE_BYTES:
-                model = _load_large(path, _in_float32(config) if changed else config)
+                model = _load_parts(path, _in_float32(config) if changed else config)
             else:
                 model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except LIBRARY_ERRORS as error:
@@ -169,8 +169,9 @@ def _in_float32(config: Any) -> Any:
     return "float32" if isinstance(config, str) and config in MIXED else config
 
 
-def _load_large(path: Path, config: Any) -> Any:
-    """Read the weights via a temporary file: Keras would read them into memory twice."""
+def _load_parts(path: Path, config: Any) -> Any:
+    """Build a model from its configuration and read its weights via a temporary file, whereas Keras
+    would hold them in memory twice."""
     import keras
 
     with (

@@ -86,7 +86,7 @@ def _are_plain(features: Mapping[str, Any]) -> bool:
 
 
 def _text_start(key: bytes, length: int) -> bytes:
-    """What stands before a text of ``length`` bytes in ``_field(1, key + _field(2, _field(1,
+    """The bytes before a text of ``length`` bytes in ``_field(1, key + _field(2, _field(1,
     _field(1, text))))``, the entry of a text in a map of features."""
     values = b"\n" + _size(length)
     feature = b"\n" + _size(length + len(values))

@@ -25,7 +25,7 @@ def main(folder: Path) -> None:
     from aitk.core.artifacts.keras_file import load_keras
 
     job = json.loads((folder / "job.json").read_text(encoding="utf-8"))
-    # Other formats have no kernels for products in bfloat16.
+    # LiteRT has no bfloat16 kernels for matrix products.
     model = load_keras(Path(job["source"]), float32=True)
     target, format = Path(job["target"]), job["format"]
     calibration = Calibration(folder)

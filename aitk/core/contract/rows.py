@@ -13,8 +13,8 @@ SPLITS = ("train", "validation", "test")
 
 @dataclass(slots=True)
 class Row:
-    """The content of one record of a file. Not to be changed, though it can be: a frozen one takes
-    twice as long to make, a tenth of what ``prepare`` takes.
+    """The content of one record of a file. Treat it as immutable: it is not frozen because a frozen
+    dataclass takes twice as long to create, a tenth of the time of ``prepare``.
 
     File names in it are made ``printable``: they may not be valid text.
 

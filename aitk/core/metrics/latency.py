@@ -13,7 +13,7 @@ from aitk.core.runtime import interrupts
 
 WARM_UPS = 3
 MEASUREMENTS = 50
-#: Slow models are timed for about so long, though for this many calls at least.
+#: Slow models are timed for about this long, but for at least this many calls.
 LONGEST_S, FEWEST = 20.0, 5
 
 

@@ -20,7 +20,7 @@ from aitk.core.contract.errors import ArtifactError
 from aitk.core.decoding.graph_search import search_in_graph
 from aitk.core.layers import Tensor
 from aitk.speech.decoding.token_rules import Rules, rules_from
-from aitk.speech.models.seq2seq.token_scores import TranscriptRule
+from aitk.speech.models.seq2seq.transcript_rule import TranscriptRule
 
 
 @keras.saving.register_keras_serializable("aitk.speech")
